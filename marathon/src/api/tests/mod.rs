@@ -1,0 +1,4 @@
+//! Tests of what several files of the API do together.
+
+mod bodies;
+mod views;

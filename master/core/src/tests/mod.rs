@@ -1,0 +1,10 @@
+//! The master as its shell drives it: one file for each subject, and one of random histories.
+
+mod accept;
+mod agents;
+mod kills_and_updates;
+mod offers;
+mod operators;
+mod random;
+mod reconcile;
+mod subscribe;

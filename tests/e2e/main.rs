@@ -1,0 +1,38 @@
+//! End to end: the real binary, real processes and sockets. Each test is one promise to the user.
+//!
+//! Start at [`cluster`]. A test starts what it needs on free ports and in a folder of its own, waits
+//! for conditions with a deadline, and stops the cluster at its end, which also checks that nothing
+//! is left behind and that nothing unexpected was logged. When a test fails, it shows what its
+//! processes wrote, and they are gone all the same.
+
+mod cluster;
+mod home;
+mod http;
+mod leftovers;
+mod marathon;
+mod process;
+mod scheduler;
+mod sse;
+mod wait;
+
+mod hello;
+mod worker;
+
+mod apps;
+mod events;
+mod kill;
+mod replace;
+mod restart;
+mod versions;
+
+mod cli;
+mod logs;
+mod roles;
+mod starting;
+
+mod framework;
+mod reconcile;
+
+mod bad_apps;
+mod bad_calls;
+mod garbage;
