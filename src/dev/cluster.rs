@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use clap::{Args, Parser};
 use meros_plugin_api::Plugins;
@@ -15,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Flags, ports};
 use crate::ops::Failure;
 
-/// Each agent hands out as many ports as an agent of a host of its own would.
-const PORTS_EACH: u16 = 1_000;
-const PORTS_BEGIN: u16 = 31_000;
+/// The ports that the agents share, below those that the kernel gives to outgoing connections.
+const PORTS: std::ops::Range<u16> = 21_000..32_000;
+/// An agent on a host of its own has no more.
+const PORTS_EACH_MAX: u16 = 1_000;
 
 /// Where everything is to be.
 pub(super) struct Plan {
@@ -183,12 +183,21 @@ async fn start_agents(
     group: &mut Group,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let environment = environment()?;
-    let cpus = available_parallelism().map_or(1, usize::from);
+    // A work directory that isn't there yet is made below one that is.
+    let host = meros_agent::resources::detect(&std::env::temp_dir());
+    let agents = u16::from(plan.agents);
+    let ports_each = (PORTS.len() as u16 / agents).min(PORTS_EACH_MAX);
+    let share = format!(
+        "cpus:{};mem:{:.0};disk:{:.0}",
+        host.cpus(),
+        host.mem().as_f64() / f64::from(agents),
+        host.disk().as_f64() / f64::from(agents)
+    );
     let mut addresses = Vec::new();
     for number in 1..=plan.agents {
         let work_dir = plan.work_dir.join(format!("agent-{number}"));
-        let ports = PORTS_BEGIN + u16::from(number - 1) % 34 * PORTS_EACH;
-        let resources = format!("cpus:{cpus};ports:[{ports}-{}]", ports + PORTS_EACH - 1);
+        let first = PORTS.start + u16::from(number - 1) * ports_each;
+        let resources = format!("{share};ports:[{first}-{}]", first + ports_each - 1);
         let flags = flags::<meros_agent::Flags>(&[
             ("--master", master.to_string()),
             ("--ip", "127.0.0.1".to_owned()),

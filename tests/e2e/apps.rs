@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use meros_sdk::http::Method;
 use serde_json::json;
 
 use crate::cluster::Dev;
@@ -146,7 +147,7 @@ async fn deleting_an_app_ends_its_tasks_and_forgets_it_and_no_other() {
         assert!(processes_of_task(task).is_empty(), "{task} has ended");
     }
     assert_eq!(
-        dev.marathon.send(meros_sdk::http::Method::GET, "/v2/apps/gone", "").await.expect(404),
+        dev.marathon.send(Method::GET, "/v2/apps/gone", "").await.expect(404),
         json!({"message": "App '/gone' does not exist"})
     );
     assert_eq!(ids(&running(&dev.marathon, "kept", 1).await), kept);

@@ -4,7 +4,7 @@ use meros_sdk::http::Method;
 use serde_json::{Value, json};
 
 use crate::cluster::Dev;
-use crate::marathon::{deploy, sleeper};
+use crate::marathon::{deploy, deployed, ids, running, sleeper};
 
 /// 422 for JSON of the wrong shape.
 fn wrong_shape(path: &str, error: &str) -> (u16, Value) {
@@ -174,17 +174,17 @@ async fn what_clients_send_that_means_nothing_is_let_pass() {
     app["gpus"] = json!(0);
     let created = dev.marathon.post("/v2/apps?unknown=1", &app).await;
     assert_eq!(created.status, 201, "{}", created.text);
-    crate::marathon::deployed(&dev.marathon, &created).await;
+    deployed(&dev.marathon, &created).await;
     let mut read = dev.marathon.get("/v2/apps/x").await["app"].clone();
     let fields = read.as_object_mut().expect("an app");
     for field in ["version", "versionInfo"] {
         fields.remove(field);
     }
-    let before = crate::marathon::ids(&crate::marathon::running(&dev.marathon, "x", 1).await);
+    let before = ids(&running(&dev.marathon, "x", 1).await);
     let back = dev.marathon.put("/v2/apps/x", &read).await;
     assert_eq!(back.status, 200, "{}", back.text);
-    crate::marathon::deployed(&dev.marathon, &back).await;
-    let after = crate::marathon::ids(&crate::marathon::running(&dev.marathon, "x", 1).await);
+    deployed(&dev.marathon, &back).await;
+    let after = ids(&running(&dev.marathon, "x", 1).await);
     assert_eq!(after, before, "it is the same app");
     dev.stop().await;
 }

@@ -1,10 +1,13 @@
 //! What the master answers to scheduler calls that can't be: status and words, in Mesos's order.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::cluster::Roles;
 use crate::framework::user;
 use crate::scheduler::{Scheduler, Stream, exchange, header, post, resubscription};
+use crate::wait::{until, within_patience};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -109,7 +112,7 @@ async fn a_call_belongs_to_a_framework_that_is_subscribed_on_its_present_stream(
 
     let (stream_id, master_api) = (scheduler.stream_id.clone(), roles.master.api.clone());
     drop(scheduler);
-    crate::wait::until("that it is disconnected", async || {
+    until("that it is disconnected", async || {
         let frameworks = master_api.get("/frameworks").await;
         let connected = frameworks["frameworks"][0]["connected"].clone();
         if connected == false { Ok(()) } else { Err(frameworks) }
@@ -163,14 +166,13 @@ async fn protobuf_and_json_may_differ_between_a_call_and_its_answer() {
          Accept: application/x-protobuf\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(master).await.expect("it listens");
+    let mut stream = TcpStream::connect(master).await.expect("it listens");
     stream.write_all(request.as_bytes()).await.expect("it is read");
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     let end = b"\r\n\r\n";
     // The head, and the first record behind it: SUBSCRIBED begins with its type, field 1.
-    let found = crate::wait::within_patience("the first record", async {
+    let found = within_patience("the first record", async {
         loop {
             let length = stream.read(&mut piece).await.expect("it is sent");
             answer.extend_from_slice(&piece[..length]);

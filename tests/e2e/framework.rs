@@ -10,7 +10,7 @@ use crate::cluster::Roles;
 use crate::http::{list, text};
 use crate::leftovers::processes_of_framework;
 use crate::scheduler::{Scheduler, Stream, resubscription};
-use crate::wait::until;
+use crate::wait::{until, within_patience};
 
 /// A FrameworkInfo with no more than it must have.
 fn info() -> Value {
@@ -235,7 +235,7 @@ async fn the_example_framework_runs_a_command_and_ends_as_it_does() {
         let run = tokio::task::spawn_blocking(move || {
             Command::new(example).args([&master, command]).output().expect("it was built")
         });
-        let ended = crate::wait::within_patience("the example's end", run).await.expect("no panic");
+        let ended = within_patience("the example's end", run).await.expect("no panic");
         let printed = String::from_utf8_lossy(&ended.stdout);
         assert_eq!(ended.status.success(), success, "{ended:?}");
         assert!(printed.contains(says), "{ended:?}");

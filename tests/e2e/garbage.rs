@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cluster::Roles;
+use crate::cluster::{Roles, registered};
 use crate::framework::user;
 use crate::marathon::{deploy, sleeper};
 use crate::scheduler::Scheduler;
@@ -116,7 +116,7 @@ async fn an_agent_that_talks_nonsense_is_cut_off_with_a_line_in_the_log() {
     assert_eq!(roles.master.api.get("/slaves").await["slaves"], json!([]));
     let agent = roles.agent(1, &[]).await;
     roles.agents.push(agent);
-    crate::cluster::registered(&roles.master.api, 1).await;
+    registered(&roles.master.api, 1).await;
     roles.stop_allowing(&["cut an agent off"]).await;
 }
 

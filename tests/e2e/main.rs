@@ -21,6 +21,7 @@ mod worker;
 mod apps;
 mod events;
 mod kill;
+mod placement;
 mod replace;
 mod restart;
 mod versions;
@@ -29,6 +30,7 @@ mod cli;
 mod logs;
 mod roles;
 mod starting;
+mod tools;
 
 mod framework;
 mod reconcile;

@@ -1,7 +1,7 @@
 //! A process of the binary under test: what it writes is kept, and it is gone when dropped.
 
 use std::io::Read;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -59,8 +59,8 @@ impl Process {
         let mut child = command.spawn().expect("the binary was built for this test");
         Self {
             line: format!("meros {}", arguments.join(" ")),
-            stdout: Captured::of_stdout(child.stdout.take().expect("it is piped")),
-            stderr: Captured::of_stderr(child.stderr.take().expect("it is piped")),
+            stdout: Captured::start(child.stdout.take().expect("it is piped")),
+            stderr: Captured::start(child.stderr.take().expect("it is piped")),
             child,
         }
     }
@@ -187,14 +187,6 @@ struct Captured {
 }
 
 impl Captured {
-    fn of_stdout(pipe: ChildStdout) -> Self {
-        Self::start(pipe)
-    }
-
-    fn of_stderr(pipe: ChildStderr) -> Self {
-        Self::start(pipe)
-    }
-
     fn start(mut pipe: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&bytes);

@@ -3,10 +3,10 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::cluster::Dev;
+use crate::cluster::{Dev, Roles, registered};
 use crate::http::{list, text};
-use crate::leftovers::processes_of_task;
-use crate::marathon::{deploy, ids, incarnation, running, sleeper, tasks};
+use crate::leftovers::{cgroups_of, processes_of_task};
+use crate::marathon::{deploy, deployed, ids, incarnation, running, sleeper, tasks};
 use crate::wait::until;
 
 /// Kills a task's processes, as the kernel or an administrator might.
@@ -106,34 +106,29 @@ async fn a_task_that_finishes_is_run_again_and_its_tries_come_ever_later() {
 
 #[tokio::test]
 async fn the_tasks_of_an_agent_that_is_stopped_go_on_elsewhere() {
-    let roles = crate::cluster::Roles::start(2).await;
+    let mut roles = Roles::start(2).await;
     let marathon = roles.marathon().await;
     let mut app = sleeper("/sleeper", 2);
     app["constraints"] = json!([["hostname", "UNIQUE"]]);
-    let tasks = deploy(&marathon.api, &app).await;
-    let hosts: Vec<&str> = tasks.iter().map(|task| text(&task["host"])).collect();
+    let placed = deploy(&marathon.api, &app).await;
+    let hosts: Vec<&str> = placed.iter().map(|task| text(&task["host"])).collect();
     assert!(hosts.contains(&"127.0.0.1") && hosts.contains(&"127.0.0.2"), "{hosts:?}");
     let widened = marathon.api.put("/v2/apps/sleeper", &json!({"constraints": []})).await;
-    crate::marathon::deployed(&marathon.api, &widened).await;
+    deployed(&marathon.api, &widened).await;
 
-    let mut roles = roles;
     let agent = roles.agents.remove(0);
     let port = agent.api.address.port();
     agent.stop().await;
-    assert!(crate::leftovers::cgroups_of(port).is_empty());
-    crate::cluster::registered(&roles.master.api, 1).await;
+    assert!(cgroups_of(port).is_empty());
+    registered(&roles.master.api, 1).await;
     until("both on the other agent", async || {
-        let tasks = tasks_of(&marathon.api).await;
-        let there = tasks
+        let now = tasks(&marathon.api, "sleeper").await;
+        let there = now
             .iter()
             .filter(|task| task["host"] == "127.0.0.2" && task["state"] == "TASK_RUNNING");
-        if there.count() == 2 { Ok(()) } else { Err(json!(tasks)) }
+        if there.count() == 2 { Ok(()) } else { Err(json!(now)) }
     })
     .await;
     marathon.stop().await;
     roles.stop().await;
-}
-
-async fn tasks_of(marathon: &crate::http::Api) -> Vec<serde_json::Value> {
-    tasks(marathon, "sleeper").await
 }

@@ -1,8 +1,9 @@
 //! A second start on the same folder finds the apps again.
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::cluster::{Dev, Roles, assert_log_is_clean};
+use crate::cluster::{Dev, Role, Roles, assert_log_is_clean, registered, subscribed};
 use crate::home::Home;
 use crate::http::{list, text};
 use crate::leftovers::processes_of_task;
@@ -90,6 +91,31 @@ async fn tasks_run_on_while_marathon_is_away_and_are_its_own_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn what_marathon_has_answered_outlives_its_being_killed() {
+    let roles = Roles::start(1).await;
+    let mut marathon = roles.marathon().await;
+    let kept = ids(&deploy(&marathon.api, &sleeper("/kept", 1)).await);
+    for number in 1..=3 {
+        let created = marathon.api.post("/v2/apps", &sleeper(&format!("/new-{number}"), 1)).await;
+        let scaled = marathon.api.put("/v2/apps/kept", &json!({"instances": number + 1})).await;
+        marathon.process.signal(Signal::KILL);
+        created.expect(201);
+        assert!([200, 409].contains(&scaled.status), "{}", scaled.text);
+        marathon.process.ended().await;
+        marathon = roles.marathon().await;
+        // The deployments go on, too.
+        running(&marathon.api, &format!("new-{number}"), 1).await;
+        let instances = if scaled.status == 200 { number + 1 } else { number };
+        let app = &marathon.api.get("/v2/apps/kept").await["app"];
+        assert_eq!(app["instances"], instances, "{app}");
+        let tasks = ids(&running(&marathon.api, "kept", instances).await);
+        assert!(tasks.contains(&kept[0]), "{tasks:?}");
+    }
+    marathon.stop().await;
+    roles.stop().await;
+}
+
+#[tokio::test]
 async fn a_master_that_is_killed_and_started_again_finds_agents_tasks_and_frameworks() {
     let mut roles = Roles::start(1).await;
     let marathon = roles.marathon().await;
@@ -97,12 +123,12 @@ async fn a_master_that_is_killed_and_started_again_finds_agents_tasks_and_framew
     let agents = roles.master.api.get("/slaves").await;
     let agent = text(&agents["slaves"][0]["id"]).to_owned();
     let port = roles.master.api.address.port().to_string();
-    roles.master.process.signal(rustix::process::Signal::KILL);
+    roles.master.process.signal(Signal::KILL);
     roles.master.process.ended().await;
     let arguments = ["--port", &port, "--work-dir", &roles.home.join("master")];
-    roles.master = crate::cluster::Role::start(&roles.home, "master", &arguments).await;
-    crate::cluster::registered(&roles.master.api, 1).await;
-    crate::cluster::subscribed(&roles.master.api).await;
+    roles.master = Role::start(&roles.home, "master", &arguments).await;
+    registered(&roles.master.api, 1).await;
+    subscribed(&roles.master.api).await;
     let agents = roles.master.api.get("/slaves").await;
     assert_eq!(agents["slaves"][0]["id"], *agent, "the same agent");
     assert_eq!(ids(&running(&marathon.api, "sleeper", 1).await), before, "the same task");

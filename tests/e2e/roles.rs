@@ -1,5 +1,6 @@
 //! The roles apart, as operators run them.
 
+use meros_sdk::http::Method;
 use serde_json::json;
 
 use crate::cluster::{Role, Roles, answers, registered, subscribed};
@@ -21,7 +22,7 @@ async fn each_role_is_a_process_of_its_own_and_sigterm_stops_each_in_order() {
         (&roles.agents[0].api, "/health", 200),
         (&marathon.api, "/ping", 200),
     ] {
-        let answer = api.send(meros_sdk::http::Method::GET, path, "").await;
+        let answer = api.send(Method::GET, path, "").await;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
         assert!(answer.header("server").starts_with("Meros/"), "{path}");
     }

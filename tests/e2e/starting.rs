@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cluster::Roles;
 use crate::home::Home;
+use crate::marathon::{deploy, sleeper};
 use crate::process::{Ended, Process};
 
 /// The one line that a role says when it can't start. The log may stand around it.
@@ -61,7 +62,7 @@ async fn a_work_directory_in_use_is_one_line_and_whoever_uses_it_goes_on() {
         );
         assert!(said.contains(&work_dir), "{verb}: {said}");
     }
-    crate::marathon::deploy(&marathon.api, &crate::marathon::sleeper("/unharmed", 1)).await;
+    deploy(&marathon.api, &sleeper("/unharmed", 1)).await;
     marathon.stop().await;
     roles.stop().await;
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use meros_sdk::http::Method;
 use serde_json::{Value, json};
 
 use crate::cluster::Dev;
-use crate::http::{list, text};
-use crate::marathon::{deploy, sleeper};
+use crate::http::{Api, list, text};
+use crate::marathon::{deploy, running, sleeper};
 use crate::wait::until;
 
 /// Waits for a file in the sandbox of a task that is not empty; returns what is in it.
@@ -17,13 +18,13 @@ async fn file(dev: &Dev, task: &Value, name: &str) -> String {
     let mut agents = list(&agents["slaves"]).iter();
     let agent = agents.find(|agent| agent["id"] == task["slaveId"]).expect("its agent");
     let port = agent["port"].as_u64().expect("a port");
-    let own = |api: &&crate::http::Api| u64::from(api.address.port()) == port;
+    let own = |api: &&Api| u64::from(api.address.port()) == port;
     let agent = dev.agents.iter().find(own).expect("one of ours");
     let id = text(&task["id"]);
     let path =
         format!("/files/read?offset=0&path=/framework/{framework}/executor/{id}/latest/{name}");
     until(&format!("{name} of {id}"), async || {
-        let answer = agent.send(meros_sdk::http::Method::GET, &path, "").await;
+        let answer = agent.send(Method::GET, &path, "").await;
         let data = if answer.status == 200 { answer.json()["data"].clone() } else { Value::Null };
         match text(&data) {
             "" => Err(answer.text),
@@ -38,7 +39,7 @@ async fn the_worker_example_runs_without_ports_and_writes_to_its_sandbox() {
     let worker = format!("{}/examples/worker.json", env!("CARGO_MANIFEST_DIR"));
     let mut dev = Dev::start(&["--agents", "2", &worker]).await;
     dev.process.says("Ctrl-C ends the tasks").await;
-    let tasks = crate::marathon::running(&dev.marathon, "worker", 2).await;
+    let tasks = running(&dev.marathon, "worker", 2).await;
     for task in &tasks {
         assert_eq!(task["ports"], json!([]));
         let wrote = file(&dev, task, "stdout").await;
