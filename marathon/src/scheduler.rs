@@ -139,16 +139,7 @@ impl Caller {
         suppressed_roles: Vec<String>,
     ) -> Result<(), SendError> {
         self.framework.roles = roles;
-        self.framework.id = self.calls.link().map(|link| link.framework_id.to_proto());
-        self.calls.send(scheduler::Call {
-            r#type: Some(call::Type::UpdateFramework.into()),
-            update_framework: Some(call::UpdateFramework {
-                framework_info: Some(self.framework.clone()),
-                suppressed_roles,
-                ..call::UpdateFramework::default()
-            }),
-            ..scheduler::Call::default()
-        })
+        self.calls.update_framework(self.framework.clone(), suppressed_roles)
     }
 }
 
@@ -209,8 +200,12 @@ impl Listener<'_> {
                 let framework = subscribed.framework_id;
                 self.inbox.send(Input::Registered { framework, master }).await
             }
-            Event::Disconnected { why, .. } => {
-                warn!(why, "disconnected from the master");
+            Event::Disconnected { why, renewing, .. } => {
+                if renewing {
+                    info!(why, "subscribing to the master anew");
+                } else {
+                    warn!(why, "disconnected from the master");
+                }
                 self.inbox.send(Input::Disconnected).await
             }
             Event::Offers(offers) => self.offers(&offers).await,

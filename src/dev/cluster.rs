@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Flags, ports};
 use crate::ops::Failure;
 
-/// The ports that the agents share, below those that the kernel gives to outgoing connections.
+/// The ports that the agents share, from the top down: the first has those that an agent on a host
+/// of its own has by default, and none has those that the kernel gives to outgoing connections.
 const PORTS: std::ops::Range<u16> = 21_000..32_000;
-/// An agent on a host of its own has no more.
 const PORTS_EACH_MAX: u16 = 1_000;
 
 /// Where everything is to be.
@@ -196,7 +196,7 @@ async fn start_agents(
     let mut addresses = Vec::new();
     for number in 1..=plan.agents {
         let work_dir = plan.work_dir.join(format!("agent-{number}"));
-        let first = PORTS.start + u16::from(number - 1) * ports_each;
+        let first = PORTS.end - u16::from(number) * ports_each;
         let resources = format!("{share};ports:[{first}-{}]", first + ports_each - 1);
         let flags = flags::<meros_agent::Flags>(&[
             ("--master", master.to_string()),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Dev;
 use crate::http::{Api, list, text};
-use crate::marathon::{deploy, running, sleeper};
+use crate::marathon::{deploy, ids, running, sleeper};
 use crate::wait::until;
 
 /// Waits until the queue names `reason` as one for which offers didn't fit the app.
@@ -104,5 +104,32 @@ async fn service_ports_are_chosen_once_and_kept() {
     running(&dev.marathon, "web", 1).await;
     let tasks = dev.marathon.get("/v2/tasks?status=running").await;
     assert_eq!(tasks["tasks"][0]["servicePorts"], json!([port]));
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn an_app_may_have_the_role_of_its_group_and_a_later_apps_role_leaves_it_alone() {
+    let dev = Dev::start(&["--agents", "2"]).await;
+    dev.is_whole().await;
+    let plain = deploy(&dev.marathon, &sleeper("/plain", 1)).await;
+    let mut first = sleeper("/team/first", 2);
+    first["role"] = json!("team");
+    let of_team = deploy(&dev.marathon, &first).await;
+    let mut second = sleeper("/other/second", 1);
+    second["role"] = json!("other");
+    deploy(&dev.marathon, &second).await;
+    // Told to the master before, so nothing changes.
+    first["id"] = json!("/team/third");
+    deploy(&dev.marathon, &first).await;
+
+    let still = running(&dev.marathon, "team/first", 2).await;
+    assert_eq!(ids(&still), ids(&of_team));
+    assert_eq!(ids(&running(&dev.marathon, "plain", 1).await), ids(&plain));
+    let frameworks = dev.master.get("/frameworks").await;
+    let marathon = &list(&frameworks["frameworks"])[0];
+    assert_eq!(marathon["roles"], json!(["*", "other", "team"]), "{marathon}");
+    let tasks = list(&marathon["tasks"]);
+    let of_role = |role: &str| tasks.iter().filter(|task| task["role"] == role).count();
+    assert_eq!((of_role("*"), of_role("team"), of_role("other")), (1, 4, 1), "{marathon}");
     dev.stop().await;
 }

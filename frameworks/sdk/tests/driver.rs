@@ -322,6 +322,46 @@ async fn a_teardown_ends_the_driver_once_the_master_took_it() {
     assert_eq!(master.count(call::Type::Subscribe), 1);
 }
 
+/// The roles that a SUBSCRIBE or an UPDATE_FRAMEWORK names.
+fn roles(call: Call) -> Vec<String> {
+    let subscribed = call.subscribe.and_then(|body| body.framework_info);
+    let updated = call.update_framework.and_then(|body| body.framework_info);
+    subscribed.or(updated).expect("a framework").roles
+}
+
+#[tokio::test]
+async fn new_roles_reach_a_master_that_knows_the_call_and_by_a_new_subscription_one_that_does_not()
+{
+    for (status, subscriptions) in [(202, 1), (501, 2)] {
+        let master = FakeMaster::start().await;
+        let options = options(&[&master], Encoding::Protobuf);
+        let mut framework = options.framework.clone();
+        let (calls, mut events) = subscribe(options).await;
+        assert!(roles(master.next_call(call::Type::Subscribe).await).is_empty());
+        master.answer_call(status, "");
+        framework.roles = vec!["*".into(), "team".into()];
+        calls.update_framework(framework.clone(), vec!["*".into()]).expect("a subscription stands");
+        let told = master.next_call(call::Type::UpdateFramework).await;
+        let info = told.update_framework.as_ref().and_then(|body| body.framework_info.as_ref());
+        assert_eq!(info.and_then(|info| info.id.as_ref()), told.framework_id.as_ref());
+        assert_eq!(roles(told), framework.roles);
+        if status == 501 {
+            let left = next(&mut events).await;
+            assert!(matches!(left, Event::Disconnected { renewing: true, .. }), "{left:?}");
+            assert!(matches!(next(&mut events).await, Event::Subscribed(again) if again.again));
+            let again = master.next_call(call::Type::Subscribe).await;
+            assert!(again.framework_id.is_some());
+            assert_eq!(roles(again), framework.roles);
+        }
+        // Calls go the new way, and the roles are remembered.
+        calls.revive(vec![]).expect("a subscription stands");
+        master.next_call(call::Type::Revive).await;
+        assert_eq!(master.count(call::Type::Subscribe), subscriptions);
+        master.close_stream();
+        assert_eq!(roles(master.next_call(call::Type::Subscribe).await), framework.roles);
+    }
+}
+
 #[tokio::test]
 async fn dropping_the_events_ends_the_driver() {
     let master = FakeMaster::start().await;

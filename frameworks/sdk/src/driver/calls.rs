@@ -36,6 +36,9 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
+/// No subscription has this number.
+const NO_EPOCH: u64 = 0;
+
 /// One call, and the subscription it was meant for.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -89,13 +92,17 @@ impl Calls {
             None => return Err(SendError::Disconnected),
         };
         call.framework_id = Some(framework_id);
-        let queue = if answer::is_acknowledgement(call.r#type()) {
+        self.queue(Queued { epoch, call })
+    }
+
+    fn queue(&self, queued: Queued) -> Result<(), SendError> {
+        let queue = if answer::is_acknowledgement(queued.call.r#type()) {
             &self.shared.acknowledgements
         } else {
             &self.shared.ordered
         };
         self.shared.unanswered.fetch_add(1, Ordering::Relaxed);
-        queue.try_send(Queued { epoch, call }).map_err(|error| {
+        queue.try_send(queued).map_err(|error| {
             self.shared.unanswered.fetch_sub(1, Ordering::Relaxed);
             match error {
                 mpsc::error::TrySendError::Full(_) => SendError::Full,
@@ -259,6 +266,36 @@ impl Calls {
             reconcile: Some(call::Reconcile { tasks }),
             ..Call::default()
         })
+    }
+
+    /// UPDATE_FRAMEWORK: from now on the framework is what `framework` says, and wants no offers for
+    /// `suppressed_roles`. Its id is filled in; user and checkpoint can't be changed.
+    ///
+    /// Works with any master: where it doesn't know the call, the driver subscribes anew, which the
+    /// framework sees as [`Event::Disconnected`](super::Event::Disconnected) and
+    /// [`Event::Subscribed`](super::Event::Subscribed); its tasks run on. It is remembered for all
+    /// later subscriptions, so it may be called without one, too.
+    ///
+    /// # Errors
+    /// See [`SendError`]; never `Disconnected`.
+    pub fn update_framework(
+        &self,
+        mut framework: v1::FrameworkInfo,
+        suppressed_roles: Vec<String>,
+    ) -> Result<(), SendError> {
+        let link = self.link();
+        framework.id = link.as_ref().map(|link| link.framework_id.to_proto());
+        let call = Call {
+            framework_id: framework.id.clone(),
+            r#type: Some(call::Type::UpdateFramework.into()),
+            update_framework: Some(call::UpdateFramework {
+                framework_info: Some(framework),
+                suppressed_roles,
+                offer_constraints: None,
+            }),
+            ..Call::default()
+        };
+        self.queue(Queued { epoch: link.map_or(NO_EPOCH, |link| link.epoch), call })
     }
 
     /// TEARDOWN: ends the framework and all its tasks. The driver ends once the master has taken it.

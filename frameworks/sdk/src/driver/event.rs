@@ -11,10 +11,13 @@ pub enum Event {
     /// The master took the subscription; calls are sent from now on. Comes again after every
     /// [`Event::Disconnected`]. Offers of an earlier subscription are void; reconcile.
     Subscribed(Subscribed),
-    /// The stream broke. Tasks run on; the driver is looking for the leader already.
+    /// The subscription is over. Tasks run on; the driver is looking for the leader already.
     Disconnected {
         /// One line for the log.
         why: String,
+        /// Whether it wasn't lost but left, for one that describes the framework as it is after
+        /// [`Calls::update_framework`](super::Calls::update_framework).
+        renewing: bool,
         /// Calls that were taken by [`Calls::send`](super::Calls::send) and not answered: each may
         /// or may not have reached the master.
         unanswered_calls: usize,

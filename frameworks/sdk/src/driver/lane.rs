@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use meros_proto::v1::scheduler::{Call, call};
+use meros_proto::v1::scheduler::Call;
+use meros_proto::v1::scheduler::call::Type;
 use meros_proto::wire::{self, Encoding};
 use rand::rngs::StdRng;
 use tokio::sync::{mpsc, watch};
@@ -57,20 +58,30 @@ impl Lane {
     }
 
     /// Sends one call until it is answered, and says what the machine must know of that. Gives up
-    /// when its subscription ends.
+    /// when its subscription ends; with a TEARDOWN, which may be what ends it, when the next stands.
     async fn deliver(&mut self, queued: Queued) -> Option<Input> {
         let Queued { epoch, call } = queued;
-        let link = self.link.borrow_and_update().clone().filter(|link| link.epoch == epoch)?;
+        let link = self.link.borrow_and_update().clone().filter(|link| link.epoch == epoch);
+        let Some(link) = link else { return given_up(epoch, call) };
+        let is_teardown = call.r#type() == Type::Teardown;
+        if is_teardown {
+            // An ended machine needn't know.
+            let _ = self.inbox.send(Input::TearingDown { attempt: epoch }).await;
+        }
+        let is_over = |now: &Option<Link>| match now {
+            Some(now) => now.epoch != epoch,
+            None => !is_teardown,
+        };
         let url = format!("http://{}{PATH}", link.master);
         let body = bytes::Bytes::from(wire::encode(self.encoding, &call));
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LAST);
         let mut tries = 0;
         loop {
             let mut ended = self.link.clone();
-            let over = ended.wait_for(|now| now.as_ref().is_none_or(|now| now.epoch != epoch));
+            let over = ended.wait_for(is_over);
             let answer = tokio::select! {
                 answer = self.post(&url, &link, body.clone()) => answer,
-                _ = over => return None,
+                _ = over => return given_up(epoch, call),
             };
             let delay = backoff.next(&mut self.rng);
             match answer {
@@ -82,15 +93,16 @@ impl Lane {
                     tries += 1;
                     let again = error.is_unsent() || answer::may_repeat(call.r#type());
                     if !again || tries == TRIES_MAX {
-                        return Some(failed(call, CallFailure::Unanswered(error.to_string())));
+                        return match call.r#type() {
+                            Type::UpdateFramework => changed(epoch, call, false),
+                            _ => Some(failed(call, CallFailure::Unanswered(error.to_string()))),
+                        };
                     }
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                _ = ended.wait_for(|now| now.as_ref().is_none_or(|now| now.epoch != epoch)) => {
-                    return None;
-                }
+                _ = ended.wait_for(is_over) => return given_up(epoch, call),
             }
         }
     }
@@ -115,23 +127,35 @@ impl Lane {
 
 fn answered(epoch: u64, call: Call, meaning: ToCall, response: &Response) -> Option<Input> {
     let status = response.status.as_u16();
+    let kind = call.r#type();
     match meaning {
-        ToCall::Taken if call.r#type() == call::Type::Teardown => {
-            Some(Input::TornDown { attempt: epoch })
+        ToCall::Taken if kind == Type::Teardown => Some(Input::TornDown { attempt: epoch }),
+        ToCall::Taken if kind == Type::UpdateFramework => changed(epoch, call, true),
+        ToCall::Unsubscribed if kind == Type::UpdateFramework => changed(epoch, call, false),
+        // What masters without this call say: ours, and Mesos before 1.9.
+        ToCall::Refused if kind == Type::UpdateFramework && status == 501 => {
+            changed(epoch, call, false)
         }
         ToCall::Taken | ToCall::Busy => None,
         ToCall::Unsubscribed => Some(Input::Unsubscribed {
             attempt: epoch,
-            why: format!(
-                "{} was answered {status}: {}",
-                call.r#type().as_str_name(),
-                response.text()
-            ),
+            call: kind,
+            why: format!("{} was answered {status}: {}", kind.as_str_name(), response.text()),
         }),
         ToCall::Refused => {
             Some(failed(call, CallFailure::Refused { status, message: response.text() }))
         }
     }
+}
+
+/// The call was dropped: only what changes the framework itself must not be forgotten.
+fn given_up(epoch: u64, call: Call) -> Option<Input> {
+    (call.r#type() == Type::UpdateFramework).then(|| changed(epoch, call, false)).flatten()
+}
+
+fn changed(epoch: u64, call: Call, taken: bool) -> Option<Input> {
+    let update = Box::new(call.update_framework?);
+    Some(Input::FrameworkChanged { attempt: epoch, update, taken })
 }
 
 fn failed(call: Call, why: CallFailure) -> Input {

@@ -200,9 +200,9 @@ impl Shell {
             Effect::Link(link) => {
                 self.link.send_replace(link);
             }
-            Effect::Disconnected { why } => {
+            Effect::Disconnected { why, renewing } => {
                 let unanswered_calls = self.unanswered.load(Ordering::Relaxed);
-                self.tell(Event::Disconnected { why, unanswered_calls }).await;
+                self.tell(Event::Disconnected { why, renewing, unanswered_calls }).await;
             }
             Effect::Tell(event) => self.tell(*event).await,
         }

@@ -125,7 +125,7 @@ impl Runner {
     async fn event(&mut self, handler: &mut impl Handler, event: Event) -> Result<(), RunError> {
         match event {
             Event::Subscribed(subscribed) => self.subscribed(handler, subscribed).await?,
-            Event::Disconnected { why, unanswered_calls } => {
+            Event::Disconnected { why, unanswered_calls, .. } => {
                 info!(why, unanswered_calls, "disconnected");
                 self.cluster.pool.restart(&self.suppressed);
                 self.reconciler.stop();

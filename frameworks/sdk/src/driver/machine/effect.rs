@@ -33,6 +33,8 @@ pub enum Effect {
     Disconnected {
         /// One line.
         why: String,
+        /// Whether it was left for a better one.
+        renewing: bool,
     },
     /// Tell the framework.
     Tell(Box<Event>),

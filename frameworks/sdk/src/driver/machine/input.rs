@@ -1,7 +1,7 @@
 //! Everything that can make the driver move.
 
 use bytes::Bytes;
-use meros_proto::v1::scheduler;
+use meros_proto::v1::scheduler::{self, call};
 
 use crate::driver::event::CallFailed;
 
@@ -54,6 +54,8 @@ pub enum Input {
     Unsubscribed {
         /// The attempt that opened the stream which the call belonged to.
         attempt: u64,
+        /// The call's kind.
+        call: call::Type,
         /// One line.
         why: String,
     },
@@ -61,6 +63,21 @@ pub enum Input {
     CallFailed {
         /// The call and the reason.
         failed: Box<CallFailed>,
+    },
+    /// The framework describes itself anew, and the master that was told didn't turn it down.
+    FrameworkChanged {
+        /// The attempt that opened the stream which the call belonged to.
+        attempt: u64,
+        /// What the framework is from now on.
+        update: Box<call::UpdateFramework>,
+        /// Whether that master has taken it. If not, it doesn't know the call, or it isn't known
+        /// whether it heard it.
+        taken: bool,
+    },
+    /// TEARDOWN is about to be sent: the stream may end before it is answered.
+    TearingDown {
+        /// The attempt that opened the stream which the call belongs to.
+        attempt: u64,
     },
     /// The master took a TEARDOWN.
     TornDown {

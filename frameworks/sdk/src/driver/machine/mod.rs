@@ -6,20 +6,27 @@
 //!        Searching ── a stream opens ──► Opening ── closed, silent ──┘
 //!            ▲                              │ SUBSCRIBED
 //!            │ closed, silent, unsubscribed ▼
-//!            └───────────────────────── Subscribed ── ERROR, stop ──► Ended
+//!            ├───────────────────────── Subscribed ── ERROR, stop ──► Ended
+//!            │                              │ closed after TEARDOWN was sent   ▲
+//!            └── refused, unanswered ── TearingDown ── it was taken ──────────┘
 //! ```
 //!
 //! Several attempts may be in flight while searching, but only once the framework has an id: without
 //! one, two masters could make two frameworks of it. The first stream that opens ends the others.
+//!
+//! A framework that describes itself anew to a master without UPDATE_FRAMEWORK is subscribed anew:
+//! see [`renew`].
 //!
 //! Deliberately absent: the calls themselves. They flow past the machine, see
 //! [`Effect::Link`]; it is told of the answers that say something about the subscription.
 
 mod effect;
 mod input;
+mod renew;
 mod search;
 mod subscribe;
 mod subscribed;
+mod teardown;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -31,6 +38,9 @@ use meros_proto::time::{Mono, Now};
 use meros_proto::v1;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+
+use renew::Leaving;
+use teardown::TearingDown;
 
 use super::address::{Address, AddressError};
 use super::hunt::Hunt;
@@ -53,6 +63,10 @@ pub struct Machine {
     state: State,
     attempts: BTreeMap<u64, Attempt>,
     last_attempt: u64,
+    /// Attempts up to this one described the framework as it was before a change.
+    described_after: u64,
+    /// A stream that is left for one that describes the framework as it is now.
+    leaving: Option<Leaving>,
     ever_subscribed: bool,
     /// Subscriptions in a row that were lost sooner than an election takes.
     short_lived: u32,
@@ -76,6 +90,8 @@ enum State {
     Opening(Opening),
     /// Events come.
     Subscribed(Subscription),
+    /// The stream ended after TEARDOWN was sent, and that isn't answered yet.
+    TearingDown(TearingDown),
     /// Nothing will ever happen again.
     Ended,
 }
@@ -99,6 +115,8 @@ struct Subscription {
     heard: Mono,
     silence_max: Duration,
     rivals: bool,
+    /// Whether TEARDOWN was sent and not answered yet.
+    tearing_down: bool,
 }
 
 impl Machine {
@@ -122,6 +140,8 @@ impl Machine {
             state: State::Searching(Hunt::first(now.mono)),
             attempts: BTreeMap::new(),
             last_attempt: 0,
+            described_after: 0,
+            leaving: None,
             ever_subscribed: false,
             short_lived: 0,
             rng: StdRng::seed_from_u64(seed),
@@ -144,6 +164,7 @@ impl Machine {
         for attempt in std::mem::take(&mut self.attempts).into_keys() {
             out.effect(Effect::Close { attempt });
         }
+        self.leave(out);
         match &self.state {
             State::Opening(Opening { attempt, .. }) => {
                 out.effect(Effect::Close { attempt: *attempt });
@@ -152,7 +173,7 @@ impl Machine {
                 out.effect(Effect::Close { attempt: *attempt });
                 out.effect(Effect::Link(None));
             }
-            State::Searching(_) | State::Ended => {}
+            State::Searching(_) | State::TearingDown(_) | State::Ended => {}
         }
         self.state = State::Ended;
     }
@@ -190,8 +211,14 @@ impl Core for Machine {
                 self.event(now, attempt, *event, record, out);
             }
             Input::Closed { attempt, why } => self.closed(now, attempt, why, out),
-            Input::Unsubscribed { attempt, why } => self.closed(now, attempt, why, out),
-            Input::CallFailed { failed } => self.call_failed(failed, out),
+            Input::Unsubscribed { attempt, call, why } => {
+                self.unsubscribed(now, attempt, call, why, out);
+            }
+            Input::CallFailed { failed } => self.call_failed(now, failed, out),
+            Input::FrameworkChanged { attempt, update, taken } => {
+                self.framework_changed(attempt, *update, taken);
+            }
+            Input::TearingDown { attempt } => self.tearing_down(attempt),
             Input::TornDown { attempt } => self.torn_down(attempt, out),
             Input::Stop => self.end(out),
         }
@@ -200,6 +227,7 @@ impl Core for Machine {
     fn round(&mut self, now: Now, out: &mut Out) {
         let now = now.mono;
         self.expire(now, out);
+        self.renew(now, out);
         self.search(now, out);
     }
 
@@ -211,9 +239,11 @@ impl Core for Machine {
             State::Searching(hunt) => Some(hunt.next()),
             State::Opening(opening) => Some(opening.until),
             State::Subscribed(subscription) => Some(subscription.heard + subscription.silence_max),
+            State::TearingDown(tearing_down) => Some(tearing_down.until),
             State::Ended => None,
         };
-        state.into_iter().chain(first_attempt).min()
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
+        [state, first_attempt, leaving].into_iter().flatten().min()
     }
 }
 

@@ -40,7 +40,9 @@ impl Machine {
             heard: now,
             silence_max: heartbeat_interval * self.options.missed_heartbeats.max(1),
             rivals: opening.rivals,
+            tearing_down: false,
         });
+        self.leave(out);
         self.learned = Some(opening.master.clone());
         self.framework_id = Some(framework_id.clone());
         let again = std::mem::replace(&mut self.ever_subscribed, true);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use meros_proto::time::Mono;
-use meros_proto::v1::scheduler;
+use meros_proto::v1::scheduler::{self, call};
 use tracing::{info, warn};
 
 use super::{Effect, Machine, Opening, Out, State, Subscription};
@@ -95,11 +95,19 @@ impl Machine {
                 info!(why, "the subscription is lost");
                 out.effect(Effect::Close { attempt });
                 out.effect(Effect::Link(None));
-                out.effect(Effect::Disconnected { why });
-                self.state = State::Searching(self.hunt_after(now, subscription.since));
+                if subscription.tearing_down {
+                    return self.await_teardown(now, &subscription, why);
+                }
+                self.lost(now, subscription.since, why, out);
             }
             other => self.state = other,
         }
+    }
+
+    /// Tells that a subscription is over which stood since `since`, and looks for the next.
+    pub(super) fn lost(&mut self, now: Mono, since: Mono, why: String, out: &mut Out) {
+        out.effect(Effect::Disconnected { why, renewing: false });
+        self.state = State::Searching(self.hunt_after(now, since));
     }
 
     /// How to look for the next leader: fast, unless subscriptions keep breaking right away.
@@ -119,17 +127,30 @@ impl Machine {
         hunt
     }
 
-    /// A call was turned down; the framework is told.
-    pub(super) fn call_failed(&mut self, failed: Box<CallFailed>, out: &mut Out) {
-        if !self.is_ended() {
-            out.effect(Effect::Tell(Box::new(Event::CallFailed(failed))));
+    /// A call was answered as if there were no subscription.
+    pub(super) fn unsubscribed(
+        &mut self,
+        now: Mono,
+        attempt: u64,
+        call: call::Type,
+        why: String,
+        out: &mut Out,
+    ) {
+        if call == call::Type::Teardown {
+            self.not_torn_down(now, out);
         }
+        self.closed(now, attempt, why, out);
     }
 
-    /// The framework is no more, as it wished.
-    pub(super) fn torn_down(&mut self, attempt: u64, out: &mut Out) {
-        if self.stream() == Some(attempt) {
-            self.end(out);
+    /// A call was turned down; the framework is told.
+    pub(super) fn call_failed(&mut self, now: Mono, failed: Box<CallFailed>, out: &mut Out) {
+        if self.is_ended() {
+            return;
+        }
+        let call = failed.call.r#type();
+        out.effect(Effect::Tell(Box::new(Event::CallFailed(failed))));
+        if call == call::Type::Teardown {
+            self.not_torn_down(now, out);
         }
     }
 
@@ -155,16 +176,22 @@ impl Machine {
                 let why = format!("the master was silent for {:?}", subscription.silence_max);
                 self.closed(now, subscription.attempt, why, out);
             }
+            State::TearingDown(tearing_down) if tearing_down.until <= now => {
+                self.not_torn_down(now, out);
+            }
             _ => {}
+        }
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.until <= now) {
+            self.leave(out);
         }
     }
 
     /// The attempt whose stream is open.
-    fn stream(&self) -> Option<u64> {
+    pub(super) fn stream(&self) -> Option<u64> {
         match &self.state {
             State::Opening(opening) => Some(opening.attempt),
             State::Subscribed(subscription) => Some(subscription.attempt),
-            State::Searching(_) | State::Ended => None,
+            State::Searching(_) | State::TearingDown(_) | State::Ended => None,
         }
     }
 }
