@@ -21,6 +21,8 @@ pub(crate) struct Scheduler {
     /// The SUBSCRIBED event's body.
     pub(crate) subscribed: Value,
     stream: Stream,
+    /// Offers that came while something else was waited for: they are out, and don't come again.
+    held: Vec<Value>,
 }
 
 /// An answer, read to its end.
@@ -50,7 +52,7 @@ impl Scheduler {
         let subscribed = event["subscribed"].clone();
         let framework = text(&subscribed["framework_id"]["value"]).to_owned();
         let stream_id = header(&stream.head, "Mesos-Stream-Id").expect("the header").to_owned();
-        Self { master, framework, stream_id, subscribed, stream }
+        Self { master, framework, stream_id, subscribed, stream, held: Vec::new() }
     }
 
     /// The next event but heartbeats. `None`: the stream has ended.
@@ -70,17 +72,32 @@ impl Scheduler {
 
     /// The next event of this type; others are skipped.
     pub(crate) async fn event(&mut self, kind: &str) -> Value {
-        loop {
-            let event =
-                self.next().await.unwrap_or_else(|| panic!("the stream ended before {kind}"));
-            if event["type"] == kind {
-                return event;
+        // Heartbeats keep the stream going for ever: the whole wait has an end.
+        within_patience(kind, async {
+            loop {
+                let event =
+                    self.next().await.unwrap_or_else(|| panic!("the stream ended before {kind}"));
+                if event["type"] == kind {
+                    return event;
+                }
+                self.pass(&event);
             }
-        }
+        })
+        .await
     }
 
-    /// The first offer of the next that come.
+    /// Keeps the offers of an event that nobody waits for now.
+    fn pass(&mut self, event: &Value) {
+        self.held.extend(list(&event["offers"]["offers"]).iter().cloned());
+        let rescinded = &event["rescind"]["offer_id"];
+        self.held.retain(|offer| offer["id"] != *rescinded);
+    }
+
+    /// An offer that is out already, or the first of the next that come.
     pub(crate) async fn offer(&mut self) -> Value {
+        if let Some(offer) = self.held.pop() {
+            return offer;
+        }
         let event = self.event("OFFERS").await;
         list(&event["offers"]["offers"]).first().expect("OFFERS holds offers").clone()
     }
