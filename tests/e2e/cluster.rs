@@ -5,6 +5,7 @@ use rustix::process::Signal;
 
 use crate::home::Home;
 use crate::http::{Api, list};
+use crate::leftovers::cgroups_of;
 use crate::process::{Ended, Process};
 use crate::wait::until;
 
@@ -64,10 +65,12 @@ impl Dev {
 
     /// The same, where the log may hold warnings with these words.
     pub(crate) async fn stop_allowing(mut self, allowed: &[&str]) -> Home {
+        let groups =
+            self.agents.iter().flat_map(|agent| cgroups_of(agent.address.port())).collect();
         self.process.signal(Signal::INT);
         let ended = self.process.ended().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        self.home.assert_nothing_left(self.agents.iter().map(|agent| agent.address.port()));
+        self.home.assert_nothing_left(groups);
         assert_log_is_clean(&ended.stderr, allowed);
         self.home
     }
@@ -173,12 +176,13 @@ impl Roles {
 
     /// The same, where the master's log may hold warnings with these words.
     pub(crate) async fn stop_allowing(self, allowed: &[&str]) {
-        let ports: Vec<u16> = self.agents.iter().map(|agent| agent.api.address.port()).collect();
+        let ports = self.agents.iter().map(|agent| agent.api.address.port());
+        let groups = ports.flat_map(cgroups_of).collect();
         for agent in self.agents {
             agent.stop().await;
         }
         self.master.stop_allowing(allowed).await;
-        self.home.assert_nothing_left(ports.into_iter());
+        self.home.assert_nothing_left(groups);
     }
 }
 

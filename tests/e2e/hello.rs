@@ -134,5 +134,5 @@ async fn an_app_that_is_refused_ends_dev_with_the_reason() {
     let reason = &ended.stderr;
     assert!(reason.contains("error: Object is not valid\n"), "{reason}");
     assert!(reason.contains("must either contain one of 'cmd' or 'args'"), "{reason}");
-    home.assert_nothing_left(std::iter::empty());
+    home.assert_nothing_left(Vec::new());
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::leftovers::{self, cgroups_of, mounts_in, processes_of};
+use crate::leftovers::{self, mounts_in, processes_of};
 
 /// Where a test's cluster keeps all that it keeps.
 ///
@@ -42,15 +42,15 @@ impl Home {
         self.join(name)
     }
 
-    /// Checks that a cluster with agents on these ports has left nothing behind.
+    /// Checks that a cluster whose agents had these cgroups has left nothing behind.
     ///
     /// # Panics
     /// When it has, with what.
-    pub(crate) fn assert_nothing_left(&self, agents: impl Iterator<Item = u16>) {
+    pub(crate) fn assert_nothing_left(&self, mut groups: Vec<PathBuf>) {
         let processes = processes_of(self.path());
         let processes: Vec<String> = processes.iter().map(ToString::to_string).collect();
         assert!(processes.is_empty(), "processes were left: {processes:#?}");
-        let groups: Vec<PathBuf> = agents.flat_map(cgroups_of).collect();
+        groups.retain(|group| group.exists());
         assert!(groups.is_empty(), "cgroups were left: {groups:#?}");
         let mounts = mounts_in(self.path());
         assert!(mounts.is_empty(), "mounts were left: {mounts:#?}");

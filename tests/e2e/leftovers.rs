@@ -68,7 +68,8 @@ fn every_process(wanted: impl Fn(&Path) -> bool) -> Vec<Found> {
         .collect()
 }
 
-/// The cgroups of the agent that listens on `port`.
+/// The cgroups of the running agent that listens on this port. To be looked for before it stops:
+/// afterwards the port may be another test's.
 pub(crate) fn cgroups_of(port: u16) -> Vec<PathBuf> {
     let begins = format!("agent-{port}-");
     let root = Path::new("/sys/fs/cgroup");

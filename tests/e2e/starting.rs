@@ -41,7 +41,7 @@ async fn a_port_in_use_is_one_line() {
         let said = refusal(&line, &Process::run(&home, &line).await);
         assert!(said.starts_with(&format!("error: port {port} is in use")), "{flag}: {said}");
     }
-    home.assert_nothing_left(std::iter::empty());
+    home.assert_nothing_left(Vec::new());
 }
 
 #[tokio::test]
@@ -107,5 +107,5 @@ async fn dev_refuses_files_that_hold_no_apps_before_it_starts_anything() {
         let said = refusal(&line, &Process::run(&home, &line).await);
         assert!(said.starts_with("error: ") && said.contains(says), "{said}");
     }
-    home.assert_nothing_left(std::iter::empty());
+    home.assert_nothing_left(Vec::new());
 }
