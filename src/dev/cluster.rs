@@ -183,8 +183,8 @@ async fn start_agents(
     group: &mut Group,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let environment = environment()?;
-    // A work directory that isn't there yet is made below one that is.
-    let host = meros_agent::resources::detect(&std::env::temp_dir());
+    // The disk is that of the work directory, which the master has made by now.
+    let host = meros_agent::resources::detect(&plan.work_dir);
     let agents = u16::from(plan.agents);
     let ports_each = (PORTS.len() as u16 / agents).min(PORTS_EACH_MAX);
     let share = format!(

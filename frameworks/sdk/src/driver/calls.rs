@@ -269,7 +269,8 @@ impl Calls {
     }
 
     /// UPDATE_FRAMEWORK: from now on the framework is what `framework` says, and wants no offers for
-    /// `suppressed_roles`. Its id is filled in; user and checkpoint can't be changed.
+    /// `suppressed_roles`. Its id is filled in; user and checkpoint can't be changed. Offer
+    /// constraints given in [`Options`](super::Options) are dropped: the call replaces them with none.
     ///
     /// Works with any master: where it doesn't know the call, the driver subscribes anew, which the
     /// framework sees as [`Event::Disconnected`](super::Event::Disconnected) and

@@ -150,7 +150,10 @@ fn answered(epoch: u64, call: Call, meaning: ToCall, response: &Response) -> Opt
 
 /// The call was dropped: only what changes the framework itself must not be forgotten.
 fn given_up(epoch: u64, call: Call) -> Option<Input> {
-    (call.r#type() == Type::UpdateFramework).then(|| changed(epoch, call, false)).flatten()
+    match call.r#type() {
+        Type::UpdateFramework => changed(epoch, call, false),
+        _ => None,
+    }
 }
 
 fn changed(epoch: u64, call: Call, taken: bool) -> Option<Input> {
