@@ -70,6 +70,7 @@ fn internal(out: &Path) -> Result<(), Box<dyn Error>> {
         .build_client(services)
         .build_server(services)
         .build_transport(false)
+        .codec_path("crate::link_codec::LinkCodec")
         .compile_fds_with_config(files, prost)?;
     Ok(())
 }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Dev(flags) => dev::run(flags),
         Verb::Master(flags) => role::run(flags, meros_master::run),
-        Verb::Agent(flags) => role::run(flags, meros_agent::run),
+        Verb::Agent(flags) => role::run(flags, role::agent),
         Verb::Marathon(flags) => role::run(flags, meros_marathon::run),
         Verb::Ops(verb) => ops::run(verb),
         Verb::Serve(flags) => serve::run(flags),

@@ -41,3 +41,14 @@ where
         }
     })
 }
+
+/// An agent: SIGTERM leaves its tasks to the next one, SIGUSR1 ends them and leaves the cluster.
+pub(crate) async fn agent(
+    mut config: meros_agent::Config,
+    plugins: Plugins,
+    shutdown: CancellationToken,
+    ready: oneshot::Sender<meros_agent::Bound>,
+) -> Result<(), String> {
+    config.leave = signal::leave().map_err(|error| error.to_string())?;
+    meros_agent::run(config, plugins, shutdown, ready).await.map_err(|error| error.to_string())
+}

@@ -1,4 +1,5 @@
-//! Signals to one token: SIGTERM and Ctrl-C stop in order, a later second one at once.
+//! Signals to tokens: SIGTERM and Ctrl-C stop in order, a later second one at once. SIGUSR1 tells an
+//! agent to leave its cluster for good.
 
 use std::io;
 use std::time::Duration;
@@ -36,6 +37,23 @@ pub(crate) fn shutdown() -> io::Result<CancellationToken> {
             }
             cancelled.cancel();
         }
+    });
+    Ok(token)
+}
+
+/// A token that the first SIGUSR1 cancels.
+///
+/// # Errors
+/// The operating system took no handler.
+pub(crate) fn leave() -> io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut user1 = signal(SignalKind::user_defined1())?;
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        user1.recv().await;
+        cancelled.cancel();
+        // Later ones change nothing. The handler stays: without it they would end the process.
+        while user1.recv().await.is_some() {}
     });
     Ok(token)
 }

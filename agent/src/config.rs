@@ -10,8 +10,10 @@ use meros_proto::attributes::Attributes;
 use meros_proto::resources::{Resources, Role, Scalar};
 use meros_proto::spans;
 use meros_shell::host_name;
+use tokio_util::sync::CancellationToken;
 
 use crate::flags::Flags;
+use crate::simulate::Simulation;
 
 /// What the agent is run with.
 #[derive(Debug, Clone)]
@@ -34,6 +36,10 @@ pub struct Config {
     pub default_role: Role,
     /// How long tasks are kept alive without an agent.
     pub recovery_timeout: Duration,
+    /// What a shutdown of the agent means for its tasks.
+    pub on_shutdown: OnShutdown,
+    /// Cancelled when the agent is to leave for good, whatever [`Config::on_shutdown`] says.
+    pub leave: CancellationToken,
     /// How long tasks have to end when their framework or the agent goes.
     pub shutdown_grace: Duration,
     /// What a task may use on top of what it asked for.
@@ -46,6 +52,17 @@ pub struct Config {
     pub cfs_quota: bool,
     /// The executable of the launcher process, and what makes it one.
     pub launcher: LauncherCommand,
+    /// Many hollow agents in place of one that runs tasks.
+    pub simulation: Option<Simulation>,
+}
+
+/// What becomes of the tasks when the agent is told to shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// They run on without an agent for the recovery timeout. The next one takes them up.
+    Keep,
+    /// They are ended first, and the agent leaves its cluster for good.
+    Leave,
 }
 
 /// Added to a task's limits, never to the books.
@@ -103,6 +120,8 @@ impl TryFrom<Flags> for Config {
             default_role: Role::parse(&flags.default_role)
                 .map_err(|error| bad("default-role", error))?,
             recovery_timeout: span("recovery-timeout", &flags.recovery_timeout)?,
+            on_shutdown: OnShutdown::Keep,
+            leave: CancellationToken::new(),
             shutdown_grace: span(
                 "executor-shutdown-grace-period",
                 &flags.executor_shutdown_grace_period,
@@ -112,6 +131,7 @@ impl TryFrom<Flags> for Config {
             cgroups: !flags.no_cgroups,
             cfs_quota: flags.cgroups_enable_cfs,
             launcher: LauncherCommand { exe, args: vec!["launcher".to_owned()] },
+            simulation: Simulation::of(&flags.simulate)?,
         };
         config.total_of(&Resources::new())?;
         Ok(config)
@@ -196,7 +216,7 @@ fn environment_text(environment: &BTreeMap<String, String>) -> String {
     serde_json::to_string(environment).expect("a map of strings is JSON")
 }
 
-fn span(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
+pub(crate) fn span(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
     spans::parse(text).map_err(|error| bad(flag, error))
 }
 
@@ -210,7 +230,7 @@ fn value_or_file(text: String, flag: &'static str) -> Result<String, ConfigError
     }
 }
 
-fn bad(flag: &'static str, why: impl ToString) -> ConfigError {
+pub(crate) fn bad(flag: &'static str, why: impl ToString) -> ConfigError {
     ConfigError::Flag { flag, why: why.to_string() }
 }
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use meros_agent_core::Input;
 use meros_agent_core::effect::{Effect, Launch, Level};
-use meros_agent_core::input::ContainerEvent;
+use meros_agent_core::exit::Exit;
+use meros_agent_core::input::{ContainerEvent, Found, Overrun, Room};
+use meros_proto::ids::ContainerId;
 use meros_shell::inbox::Inbox;
-use tokio::sync::{mpsc, oneshot};
+use meros_shell::log_file;
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::containerizer::Containerizer;
+use crate::containerizer::{self, Containerizer, WaitStatus};
 use crate::executor::command::{self, Terms};
+use crate::health::Looks;
 use crate::host::Host;
 use crate::link::{LinkHandle, Order};
 
@@ -20,6 +24,7 @@ pub(crate) struct Performer {
     pub(crate) terms: Terms,
     pub(crate) containerizer: Containerizer,
     pub(crate) link: LinkHandle,
+    pub(crate) looks: Looks,
     /// Launches that could not even be asked for.
     pub(crate) failed: mpsc::UnboundedSender<Input>,
     /// Told once the agent has ended.
@@ -35,6 +40,8 @@ impl Performer {
             }
             Effect::Launch(launch) => self.launch(&launch),
             Effect::Kill { container, grace } => self.containerizer.kill(container, grace),
+            Effect::Check(probe) => self.looks.look(probe),
+            Effect::Forget(container) => self.containerizer.forget(container),
             Effect::Reply(reply, view) => reply.send(view),
             Effect::Log(Level::Info, message) => info!("{message}"),
             Effect::Log(Level::Warn, message) => warn!("{message}"),
@@ -62,14 +69,18 @@ impl Performer {
 
 /// Passes on what happens to containers, until nothing more can happen.
 pub(crate) async fn observe(
-    mut events: mpsc::Receiver<crate::containerizer::ContainerEvent>,
+    mut events: mpsc::Receiver<containerizer::ContainerEvent>,
     mut failed: mpsc::UnboundedReceiver<Input>,
+    looks: Looks,
     inbox: Inbox<Input>,
 ) {
     loop {
         let input = tokio::select! {
             event = events.recv() => match event {
-                Some(event) => input_of(event),
+                Some(event) => match looks.hear(event) {
+                    Some(event) => input_of(event),
+                    None => continue,
+                },
                 None => return,
             },
             Some(input) = failed.recv() => input,
@@ -80,11 +91,42 @@ pub(crate) async fn observe(
     }
 }
 
-fn input_of(event: crate::containerizer::ContainerEvent) -> Input {
-    use crate::containerizer::ContainerEvent as Seen;
-    use crate::containerizer::WaitStatus;
-    use meros_agent_core::exit::Exit;
-    use meros_agent_core::input::Overrun;
+/// Tells the core how much room the log has, until there is no log any more.
+pub(crate) async fn follow_room(mut room: watch::Receiver<log_file::Room>, inbox: Inbox<Input>) {
+    loop {
+        let now = room_of(*room.borrow_and_update());
+        if inbox.send(Input::Disk(now)).await.is_err() || room.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The log's room, in the core's words.
+pub(crate) fn room_of(room: log_file::Room) -> Room {
+    match room {
+        log_file::Room::Plenty => Room::Plenty,
+        log_file::Room::Reserve => Room::Reserve,
+    }
+}
+
+/// What outlived an earlier agent, in the core's words.
+pub(crate) fn found_of(found: containerizer::Found) -> (ContainerId, Found) {
+    match found {
+        containerizer::Found::Running { container, pid } => {
+            (container, Found::Running { pid: pid.unsigned_abs() })
+        }
+        containerizer::Found::Exited { container, status, oom, mem_peak_bytes } => {
+            let overrun = overrun_of(oom, mem_peak_bytes);
+            (container, Found::Exited { exit: exit_of(status), overrun })
+        }
+        containerizer::Found::LaunchFailed { container, message } => {
+            (container, Found::LaunchFailed { message })
+        }
+    }
+}
+
+fn input_of(event: containerizer::ContainerEvent) -> Input {
+    use containerizer::ContainerEvent as Seen;
     match event {
         Seen::Started { container, pid } => {
             Input::Container(container, ContainerEvent::Started { pid: pid.unsigned_abs() })
@@ -93,13 +135,22 @@ fn input_of(event: crate::containerizer::ContainerEvent) -> Input {
             Input::Container(container, ContainerEvent::LaunchFailed { message })
         }
         Seen::Exited { container, status, oom, mem_peak_bytes } => {
-            let exit = match status {
-                WaitStatus::Exited(code) => Exit::Code(code),
-                WaitStatus::Signaled(signal) => Exit::Signal(signal),
-            };
-            let overrun = oom.then_some(Overrun::Memory { peak_bytes: mem_peak_bytes });
-            Input::Container(container, ContainerEvent::Exited { exit, overrun })
+            let overrun = overrun_of(oom, mem_peak_bytes);
+            let event = ContainerEvent::Exited { exit: exit_of(status), overrun };
+            Input::Container(container, event)
         }
         Seen::LauncherLost => Input::LauncherLost { reason: "it ended by itself".to_owned() },
     }
+}
+
+fn exit_of(status: WaitStatus) -> Exit {
+    match status {
+        WaitStatus::Exited(code) => Exit::Code(code),
+        WaitStatus::Signaled(signal) => Exit::Signal(signal),
+        WaitStatus::Unknown => Exit::Unknown,
+    }
+}
+
+fn overrun_of(oom: bool, peak_bytes: Option<u64>) -> Option<Overrun> {
+    oom.then_some(Overrun::Memory { peak_bytes })
 }

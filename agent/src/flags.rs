@@ -72,4 +72,8 @@ pub struct Flags {
     /// Make `cpus` a ceiling, and not only a share of a busy host.
     #[arg(long, env = "MEROS_CGROUPS_ENABLE_CFS")]
     pub cgroups_enable_cfs: bool,
+
+    /// Hollow agents.
+    #[command(flatten)]
+    pub simulate: crate::simulate::Flags,
 }

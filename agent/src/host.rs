@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use meros_proto::attributes::Attributes;
 use meros_proto::ids::AgentId;
@@ -12,8 +13,10 @@ use meros_proto::v1;
 use meros_proto::v1::agent_info::capability::Type as Capability;
 
 /// What doesn't change while the agent runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Host {
+    /// Tells agents at one address apart; 1 where there is one.
+    pub(crate) number: u32,
     pub(crate) hostname: String,
     /// Where others reach this agent.
     pub(crate) address: SocketAddr,
@@ -27,7 +30,7 @@ pub(crate) struct Host {
     pub(crate) incarnation: String,
     pub(crate) started: Timestamp,
     /// The flags in effect, for those who ask.
-    pub(crate) flags: Vec<(&'static str, String)>,
+    pub(crate) flags: Arc<[(&'static str, String)]>,
 }
 
 /// What the agent announces it can do, as Mesos 1.11's agents do.
@@ -45,7 +48,7 @@ const CAPABILITIES: [Capability; 8] = [
 impl Host {
     /// What older tools know an agent by: `slave(1)@ip:port`.
     pub(crate) fn pid(&self) -> String {
-        format!("slave(1)@{}", self.address)
+        format!("slave({})@{}", self.number, self.address)
     }
 
     /// The names of what the agent can do.

@@ -3,7 +3,8 @@
 //! What is decided is in the crate `meros-agent-core`; here it is carried out. Read in this order:
 //! [`flags`] and [`config`] say what an agent is run with, [`run`](mod@run) puts the parts together,
 //! the link carries the talk with the master, [`containerizer`] and [`launcher`] turn a command into
-//! processes, [`sandbox`] is where those leave their output, the API shows all of it.
+//! processes, [`sandbox`] is where those leave their output, the API shows all of it. [`simulate`] runs
+//! many agents at once that only pretend to start anything.
 
 pub mod config;
 pub mod flags;
@@ -14,6 +15,7 @@ mod effects;
 mod host;
 mod link;
 mod log;
+mod mailbox;
 mod work_dir;
 
 pub mod containerizer;
@@ -21,9 +23,16 @@ pub mod launcher;
 pub mod sandbox;
 
 mod executor;
+mod health;
 pub mod resources;
 
+pub mod simulate;
+
 mod api;
+
+#[cfg(test)]
+#[path = "../tests/agent/small_disk.rs"]
+mod small_disk;
 
 pub use config::Config;
 pub use flags::Flags;

@@ -7,11 +7,12 @@
 //! A batch that only says what was heard isn't worth a sync: it is kept back until one is needed.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use meros_agent_core::{Agent, Config, Record};
 use meros_shell::durable::Durable;
-use meros_shell::log_file::{LogFile, OpenError};
+use meros_shell::log_file::{LogFile, OpenError, Room};
+use tokio::sync::watch;
 use tracing::warn;
 
 /// What the log's header says that it is.
@@ -24,7 +25,6 @@ const LATE_MAX: usize = 1_000;
 /// The agent's log, open.
 #[derive(Debug)]
 pub(crate) struct AgentLog {
-    path: PathBuf,
     file: LogFile<Record>,
     /// The state as the log leaves it. Decides nothing.
     reader: Agent,
@@ -39,19 +39,32 @@ impl AgentLog {
         let (file, records) = LogFile::open(path, NAME)?;
         // It draws nothing: any seed will do.
         let reader = Agent::recover(Config::default(), [0; 32], records.clone());
-        let mut log =
-            Self { path: path.to_owned(), file, reader, surplus: records.len(), late: Vec::new() };
+        let mut log = Self { file, reader, surplus: records.len(), late: Vec::new() };
         if !records.is_empty() {
-            log.shorten().map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+            log.shorten();
         }
         Ok((log, records))
     }
 
-    fn shorten(&mut self) -> io::Result<()> {
-        LogFile::replace(&self.path, NAME, &self.reader.records())?;
-        self.file = LogFile::open(&self.path, NAME).map_err(io::Error::other)?.0;
+    /// Follows whether the disk gives the log what it needs.
+    pub(crate) fn watch_room(&self) -> watch::Receiver<Room> {
+        self.file.watch_room()
+    }
+
+    /// Writes the log anew, what was kept back included; whether it could. A full disk has no room
+    /// for two: then the old one goes on, with nothing wrong but its length.
+    fn shorten(&mut self) -> bool {
         self.surplus = 0;
-        Ok(())
+        match self.file.rewrite(&self.reader.records()) {
+            Ok(()) => {
+                self.late.clear();
+                true
+            }
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "the log could not be shortened");
+                false
+            }
+        }
     }
 }
 
@@ -63,9 +76,8 @@ impl Durable for AgentLog {
         records.iter().for_each(|record| self.reader.replay(record.clone()));
         let can_wait = records.iter().all(Record::may_be_late) && self.late.len() < LATE_MAX;
         self.late.extend(records);
-        if self.surplus > SURPLUS_MAX {
-            self.late.clear();
-            return self.shorten();
+        if self.surplus > SURPLUS_MAX && self.shorten() {
+            return Ok(());
         }
         if can_wait { Ok(()) } else { self.file.commit(std::mem::take(&mut self.late)) }
     }
@@ -89,9 +101,12 @@ impl Drop for AgentLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::small_disk::SmallDisk;
     use bytes::Bytes;
-    use meros_agent_core::task::{FrameworkSpec, TaskKey};
-    use meros_proto::ids::{AgentId, FrameworkId, TaskId};
+    use meros_agent_core::task::{FrameworkSpec, TaskKey, TaskSpec};
+    use meros_proto::ids::{AgentId, ContainerId, FrameworkId, TaskId};
+    use meros_proto::v1;
+    use meros_proto::wire::{self, Encoding};
     use std::sync::Arc;
 
     #[test]
@@ -136,5 +151,65 @@ mod tests {
         log.commit(vec![late.clone()]).expect("room on the disk");
         drop(log);
         assert_eq!(held(), [late.clone(), synced, late]);
+    }
+
+    fn accepted(id: usize, bytes: usize) -> Record {
+        let key = TaskKey {
+            framework: FrameworkId::parse("m-0001").expect("an id"),
+            task: TaskId::parse(&format!("t{id}")).expect("an id"),
+        };
+        let label = v1::Label { key: "text".to_owned().into(), value: Some("x".repeat(bytes)) };
+        let info = v1::TaskInfo {
+            name: Some("t".to_owned()),
+            task_id: Some(key.task.to_proto()),
+            agent_id: Some(AgentId::parse("m-S0").expect("an id").to_proto()),
+            labels: Some(v1::Labels { labels: vec![label] }),
+            ..v1::TaskInfo::default()
+        };
+        let encoded = wire::encode(Encoding::Protobuf, &info);
+        let task = TaskSpec::parse(key.framework, encoded.into()).expect("a valid task");
+        let container = ContainerId::parse(&format!("c{id}")).expect("an id");
+        Record::Accepted { task: Arc::new(task), container }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_reserve_then_an_error_and_nothing_that_was_written_is_lost() {
+        let Some(disk) = SmallDisk::mount() else { return };
+        let path = disk.path().join("agent.log");
+        let (mut log, _) = AgentLog::open(&path).expect("a fresh log");
+        let room = log.watch_room();
+        let mut written = 0;
+        let others = disk.fill_up();
+        while *room.borrow() == Room::Plenty {
+            log.commit(vec![accepted(written, 64 << 10)]).expect("the reserve is not begun");
+            written += 1;
+            assert!(written < 1_000, "it never came to its reserve");
+        }
+        // There is no room for a second log: the long one goes on.
+        assert!(!log.shorten());
+        log.commit(vec![accepted(written, 64 << 10)]).expect("the reserve is not used up");
+        written += 1;
+        let error = loop {
+            match log.commit(vec![accepted(written, 64 << 10)]) {
+                Ok(()) => written += 1,
+                Err(error) => break error,
+            }
+            assert!(written < 1_000, "the reserve has no end");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        drop(log);
+
+        let held = |records: &[Record]| {
+            records.iter().filter(|record| matches!(record, Record::Accepted { .. })).count()
+        };
+        let (log, records) = AgentLog::open(&path).expect("a sound log, long as it is");
+        assert!(held(&records) >= written, "{} of {written}", held(&records));
+        drop(log);
+        std::fs::remove_dir_all(others).expect("it is ours");
+        let (mut log, records) = AgentLog::open(&path).expect("a sound log");
+        log.commit(vec![accepted(written + 1, 64)]).expect("there is room");
+        let before = held(&records);
+        drop(log);
+        assert_eq!(held(&AgentLog::open(&path).expect("a sound log").1), before + 1);
     }
 }

@@ -31,6 +31,8 @@ pub struct Config {
     pub failover_timeout: Duration,
     /// How many events may wait for one listener.
     pub events_outstanding_max: usize,
+    /// How many health and readiness checks may be under way.
+    pub health_checks_at_once_max: usize,
     /// What the core decides by.
     pub core: CoreConfig,
 }
@@ -93,6 +95,7 @@ impl TryFrom<Flags> for Config {
             framework_name: flags.framework_name,
             mesos_user: flags.mesos_user.unwrap_or_else(own_user),
             failover_timeout: Duration::from_secs(flags.failover_timeout),
+            health_checks_at_once_max: flags.max_concurrent_marathon_health_checks,
             events_outstanding_max: flags.event_stream_max_outstanding_messages,
         })
     }
@@ -118,6 +121,10 @@ fn core(flags: &Flags) -> CoreConfig {
         scale_check_every: millis(flags.scale_apps_interval),
         max_kills: flags.kill_chunk_size,
         kill_retry: millis(flags.kill_retry_timeout),
+        maintenance_mode: !flags.disable_maintenance_mode,
+        draining: Duration::from_secs(flags.draining_seconds),
+        gpu_scheduling: flags.gpu_scheduling_behavior,
+        suppress_offers: !flags.disable_suppress_offers,
         max_versions: flags.max_versions,
     }
 }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use meros_marathon_core::config::AcceptedRoles;
+use meros_marathon_core::config::{AcceptedRoles, GpuScheduling};
 
 /// How a Marathon is started.
 #[derive(Debug, Clone, clap::Args)]
@@ -178,6 +178,23 @@ pub struct Flags {
     #[arg(long, env = "MEROS_KILL_RETRY_TIMEOUT", value_name = "MS", default_value_t = 30_000)]
     pub kill_retry_timeout: u64,
 
+    /// Use agents that are in maintenance, too.
+    #[arg(long, env = "MEROS_DISABLE_MAINTENANCE_MODE")]
+    pub disable_maintenance_mode: bool,
+
+    /// So many seconds before its maintenance an agent gets no more instances.
+    #[arg(long, env = "MEROS_DRAINING_SECONDS", value_name = "SECONDS", default_value_t = 0)]
+    pub draining_seconds: u64,
+
+    /// Who may run on agents with GPUs: apps that need them (restricted) or all (unrestricted).
+    #[arg(long, env = "MEROS_GPU_SCHEDULING_BEHAVIOR", value_name = "WHICH",
+          default_value = "restricted", value_parser = gpu_scheduling)]
+    pub gpu_scheduling_behavior: GpuScheduling,
+
+    /// Leave offers on while nothing waits to be launched.
+    #[arg(long, env = "MEROS_DISABLE_SUPPRESS_OFFERS")]
+    pub disable_suppress_offers: bool,
+
     /// How many versions of each app are kept for rollbacks.
     #[arg(
         long,
@@ -187,6 +204,16 @@ pub struct Flags {
         default_value_t = 50
     )]
     pub max_versions: usize,
+
+    /// How many health and readiness checks that this Marathon runs itself may be under way. With
+    /// more, they come later than their interval says.
+    #[arg(
+        long,
+        env = "MEROS_MAX_CONCURRENT_MARATHON_HEALTH_CHECKS",
+        value_name = "N",
+        default_value_t = 256
+    )]
+    pub max_concurrent_marathon_health_checks: usize,
 
     /// How many events may wait for one listener before it is cut off.
     #[arg(
@@ -230,7 +257,12 @@ impl Default for Flags {
             scale_apps_interval: 300_000,
             kill_chunk_size: 100,
             kill_retry_timeout: 30_000,
+            disable_maintenance_mode: false,
+            draining_seconds: 0,
+            gpu_scheduling_behavior: GpuScheduling::Restricted,
+            disable_suppress_offers: false,
             max_versions: 50,
+            max_concurrent_marathon_health_checks: 256,
             event_stream_max_outstanding_messages: 1_024,
         }
     }
@@ -242,6 +274,14 @@ fn accepted_roles(text: &str) -> Result<AcceptedRoles, String> {
         "unreserved" => Ok(AcceptedRoles::Unreserved),
         "reserved" => Ok(AcceptedRoles::Reserved),
         _ => Err("must be any, unreserved or reserved".to_owned()),
+    }
+}
+
+fn gpu_scheduling(text: &str) -> Result<GpuScheduling, String> {
+    match text {
+        "restricted" => Ok(GpuScheduling::Restricted),
+        "unrestricted" => Ok(GpuScheduling::Unrestricted),
+        _ => Err("must be restricted or unrestricted".to_owned()),
     }
 }
 
@@ -287,6 +327,7 @@ mod tests {
             ["--port", "70000"],
             ["--local-port-min", "0"],
             ["--accepted-resource-roles-default-behavior", "some"],
+            ["--gpu-scheduling-behavior", "none"],
             ["--mesos-authentication-secret-file", "x"],
         ] {
             assert!(

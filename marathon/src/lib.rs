@@ -4,7 +4,7 @@
 //! the master through the SDK, and serves Marathon's v2 REST API. Start at [`run()`], which wires
 //! it: `scheduler` turns the master's events into inputs and the core's wishes into calls,
 //! `store` keeps its records, `core_client` is how the `api` asks it, `hub` tells those who
-//! listen at the event stream.
+//! listen at the event stream, `probes` asks tasks how they are.
 //!
 //! An ordinary framework: it knows nothing of the master but the public scheduler API.
 
@@ -14,6 +14,7 @@ mod run;
 
 mod core_client;
 mod hub;
+mod probes;
 mod scheduler;
 mod store;
 

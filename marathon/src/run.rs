@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::core_client::{CoreClient, Waiting};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::probes::prober::{self, Limits, Prober, Question};
 use crate::scheduler::{self, Caller, SchedulerError};
 use crate::store::Rows;
 
@@ -100,9 +101,14 @@ pub async fn run(
     let (calls, events) = Driver::start(options)?;
     let (not_sent, not_sent_inbox) = mpsc::channel(NOT_SENT_MAX);
     let caller = Caller { calls: calls.clone(), framework, not_sent };
-    let perform = performer(caller, Arc::clone(&waiting), hub.clone(), Arc::clone(&metrics));
+    let (prober, asked) = Prober::new();
+    let perform =
+        performer(caller, Arc::clone(&waiting), hub.clone(), prober, Arc::clone(&metrics));
     let mut runner = Runner::spawn("marathon", core, Bounds::default(), rows, perform)
         .map_err(RunError::Thread)?;
+    let limits = Limits::at_once(config.health_checks_at_once_max);
+    let asking = prober::run(asked, runner.inbox(), limits, stopping.clone());
+    let prober_task = tokio::spawn(asking);
 
     let api = Arc::new(Api {
         core: CoreClient::new(runner.inbox(), Arc::clone(&waiting)),
@@ -147,6 +153,7 @@ pub async fn run(
     let served = async {
         let _ = server.await;
         let _ = hub_task.await;
+        let _ = prober_task.await;
     };
     if listened {
         served.await;
@@ -181,6 +188,7 @@ fn performer(
     mut caller: Caller,
     waiting: Arc<Waiting>,
     hub: Hub,
+    prober: Prober,
     metrics: Arc<Metrics>,
 ) -> impl FnMut(Effect) + Send {
     move |effect| match effect {
@@ -190,6 +198,8 @@ fn performer(
         }
         Effect::Reply { to, answer } => waiting.answer(to, answer),
         Effect::Publish(event) => hub.publish(event),
+        Effect::Probe(probe) => prober.ask(Question::Health(probe)),
+        Effect::ReadinessProbe(probe) => prober.ask(Question::Readiness(probe)),
     }
 }
 

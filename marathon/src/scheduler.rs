@@ -184,6 +184,11 @@ pub(crate) async fn listen(
     }
 }
 
+/// The master's region, where it has one.
+fn region_of(info: &v1::MasterInfo) -> Option<String> {
+    info.domain.as_ref()?.fault_domain.as_ref()?.region.as_ref()?.name.clone()
+}
+
 struct Listener<'a> {
     calls: Calls,
     inbox: Inbox<Input>,
@@ -195,10 +200,12 @@ impl Listener<'_> {
         match event {
             Event::Subscribed(subscribed) => {
                 info!(framework = %subscribed.framework_id, master = subscribed.master, "subscribed");
-                let hostname = subscribed.master_info.and_then(|info| info.hostname);
+                let info = subscribed.master_info.unwrap_or_default();
+                let region = region_of(&info);
+                let hostname = info.hostname;
                 let master = hostname.unwrap_or(subscribed.master);
                 let framework = subscribed.framework_id;
-                self.inbox.send(Input::Registered { framework, master }).await
+                self.inbox.send(Input::Registered { framework, master, region }).await
             }
             Event::Disconnected { why, renewing, .. } => {
                 if renewing {
@@ -290,6 +297,7 @@ impl Listener<'_> {
                 agent: None,
                 uuid: None,
                 healthy: None,
+                check: None,
                 unreachable_since: None,
                 addresses: Vec::new(),
             };

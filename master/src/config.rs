@@ -28,6 +28,14 @@ pub struct Config {
     pub agent_ping_timeout: Duration,
     /// An agent that missed so many pings in a row is unreachable.
     pub max_agent_ping_timeouts: u32,
+    /// How long admitted agents may take to come back after a master's start.
+    pub agent_reregister_timeout: Duration,
+    /// How often old entries of the registry are looked for.
+    pub registry_gc_interval: Duration,
+    /// Unreachable and gone agents older than this are forgotten.
+    pub registry_max_agent_age: Duration,
+    /// So many of either are remembered at most.
+    pub registry_max_agent_count: u32,
     /// Offers older than this are rescinded.
     pub offer_timeout: Option<Duration>,
     /// The flags as texts, for `/flags` and `/state`.
@@ -61,6 +69,10 @@ impl TryFrom<Flags> for Config {
             allocation_interval: flags.allocation_interval,
             agent_ping_timeout: flags.agent_ping_timeout,
             max_agent_ping_timeouts: flags.max_agent_ping_timeouts,
+            agent_reregister_timeout: flags.agent_reregister_timeout,
+            registry_gc_interval: flags.registry_gc_interval,
+            registry_max_agent_age: flags.registry_max_agent_age,
+            registry_max_agent_count: flags.registry_max_agent_count,
             offer_timeout: flags.offer_timeout,
             flags: texts,
         })
@@ -79,6 +91,10 @@ fn texts(flags: &Flags) -> BTreeMap<String, String> {
         ("allocation_interval", Some(secs(flags.allocation_interval))),
         ("agent_ping_timeout", Some(secs(flags.agent_ping_timeout))),
         ("max_agent_ping_timeouts", Some(flags.max_agent_ping_timeouts.to_string())),
+        ("agent_reregister_timeout", Some(secs(flags.agent_reregister_timeout))),
+        ("registry_gc_interval", Some(secs(flags.registry_gc_interval))),
+        ("registry_max_agent_age", Some(secs(flags.registry_max_agent_age))),
+        ("registry_max_agent_count", Some(flags.registry_max_agent_count.to_string())),
         ("offer_timeout", flags.offer_timeout.map(secs)),
     ];
     all.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect()

@@ -55,6 +55,32 @@ pub struct Flags {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_agent_ping_timeouts: u32,
 
+    /// How long a master that was started anew waits for the agents that it knows, before their
+    /// tasks count as unreachable.
+    #[arg(long, env = "MEROS_AGENT_REREGISTER_TIMEOUT", value_name = "TIME",
+          default_value = "10mins", value_parser = duration)]
+    pub agent_reregister_timeout: Duration,
+
+    /// How often the registry is looked through for what is too old.
+    #[arg(long, env = "MEROS_REGISTRY_GC_INTERVAL", value_name = "TIME", default_value = "15mins",
+          value_parser = duration)]
+    pub registry_gc_interval: Duration,
+
+    /// For how long an unreachable or gone agent is remembered. One that comes back later is
+    /// welcome as if it were new.
+    #[arg(long, env = "MEROS_REGISTRY_MAX_AGENT_AGE", value_name = "TIME",
+          default_value = "2weeks", value_parser = duration)]
+    pub registry_max_agent_age: Duration,
+
+    /// How many unreachable agents, and how many gone ones, are remembered at most.
+    #[arg(
+        long,
+        env = "MEROS_REGISTRY_MAX_AGENT_COUNT",
+        value_name = "N",
+        default_value_t = 102_400
+    )]
+    pub registry_max_agent_count: u32,
+
     /// Takes an offer back that its framework sits on for longer. Without it offers live until used.
     #[arg(long, env = "MEROS_OFFER_TIMEOUT", value_name = "TIME", value_parser = duration)]
     pub offer_timeout: Option<Duration>,
@@ -72,6 +98,10 @@ impl Default for Flags {
             allocation_interval: Duration::from_secs(1),
             agent_ping_timeout: Duration::from_secs(15),
             max_agent_ping_timeouts: 5,
+            agent_reregister_timeout: Duration::from_mins(10),
+            registry_gc_interval: Duration::from_mins(15),
+            registry_max_agent_age: Duration::from_hours(14 * 24),
+            registry_max_agent_count: 102_400,
             offer_timeout: None,
         }
     }

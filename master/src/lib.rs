@@ -13,6 +13,7 @@ mod flags;
 mod run;
 
 mod identity;
+mod log;
 
 mod outlets;
 mod server;
@@ -24,5 +25,6 @@ mod metrics;
 
 pub use config::{Config, ConfigError};
 pub use flags::Flags;
+pub use log::LogError;
 pub use meros_shell::server::Bound;
 pub use run::{RunError, run};

@@ -28,7 +28,8 @@ const LINK_QUEUE: usize = 1 << 14;
 pub(crate) struct Outlets {
     last_number: AtomicU64,
     streams: Board<StreamRef, SchedulerEvent>,
-    links: Board<LinkRef, AgentMessage>,
+    /// Boxed: a queue sets places aside for a few dozen, and there are many links.
+    links: Board<LinkRef, Box<AgentMessage>>,
     calls: Mutex<HashMap<ReplyTo, oneshot::Sender<Answer>>>,
     counters: Arc<Counters>,
 }
@@ -51,7 +52,7 @@ impl Outlets {
     }
 
     /// Opens an agent's link.
-    pub(crate) fn open_link(&self) -> (LinkRef, Outlet<AgentMessage>) {
+    pub(crate) fn open_link(&self) -> (LinkRef, Outlet<Box<AgentMessage>>) {
         let link = LinkRef(self.number());
         (link, self.links.open(link))
     }
@@ -80,7 +81,7 @@ impl Outlets {
 
     /// Sends an agent a message that the core knows nothing of.
     pub(crate) fn push_to_agent(&self, link: LinkRef, message: AgentMessage) {
-        if self.links.push(link, message) == Pushed::Overflown {
+        if self.links.push(link, Box::new(message)) == Pushed::Overflown {
             self.counters.add(Counter::LinksOverflown);
             warn!(link = link.0, "dropped an agent's link: too many messages wait for it");
         }

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use meros_master_core::{Master, Record};
+use meros_master_core::Master;
 use meros_plugin_api::Plugins;
 use meros_proto::ids::MasterId;
 use meros_proto::link::agent_link_server::AgentLinkServer;
 use meros_shell::clock::Clock;
 use meros_shell::inbox::Bounds;
-use meros_shell::log_file::{LogFile, OpenError};
 use meros_shell::runner::Runner;
 use meros_shell::server::{self, Bound, ListenError};
 use meros_shell::work_dir::{WorkDir, WorkDirError};
@@ -24,6 +24,7 @@ use crate::api::views::{Source, Views};
 use crate::api::{self, Api, Authorization};
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::log::{LocalLog, LogError};
 use crate::metrics::Counters;
 use crate::outlets::Outlets;
 
@@ -41,7 +42,7 @@ pub enum RunError {
     Listen(#[from] ListenError),
     /// The registry can't be read.
     #[error("cannot open the registry: {0}")]
-    Registry(OpenError),
+    Registry(#[from] LogError),
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -63,8 +64,7 @@ pub async fn run(
     ready: oneshot::Sender<Bound>,
 ) -> Result<(), RunError> {
     let work_dir = WorkDir::take(&config.work_dir)?;
-    let (log, records) = LogFile::<Record>::open(&work_dir.file("registry.log"), "master registry")
-        .map_err(RunError::Registry)?;
+    let (log, registry) = LocalLog::open(&work_dir.file("registry.log"))?;
     let (listener, bound) = server::listen(config.listen).await?;
 
     let now = Clock::start().now();
@@ -73,7 +73,7 @@ pub async fn run(
     let counters = Arc::new(Counters::new());
     let outlets = Arc::new(Outlets::new(Arc::clone(&counters)));
     let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let core = Master::new(now, core_config(id, &config), seed, records);
+    let core = Master::new(now, core_config(id, &config), seed, registry);
     let performing = Arc::clone(&outlets);
     let mut runner = Runner::spawn("master", core, Bounds::default(), log, move |effect| {
         performing.perform(effect);
@@ -87,6 +87,7 @@ pub async fn run(
         identity: Arc::clone(&identity),
         authorization: authorization.clone(),
         counters: Arc::clone(&counters),
+        state_bytes: AtomicUsize::new(0),
     })
     .map_err(RunError::Thread)?;
     let tasks = TaskTracker::new();
@@ -142,6 +143,10 @@ fn core_config(id: MasterId, config: &Config) -> meros_master_core::Config {
         offer_timeout: config.offer_timeout,
         ping_interval: config.agent_ping_timeout,
         ping_timeouts: config.max_agent_ping_timeouts,
+        agent_reregister_timeout: config.agent_reregister_timeout,
+        registry_gc_interval: config.registry_gc_interval,
+        registry_max_agent_age: config.registry_max_agent_age,
+        registry_max_agent_count: config.registry_max_agent_count,
         ..meros_master_core::Config::new(id)
     }
 }

@@ -122,11 +122,14 @@ macro_rules! wire_ids {
 }
 
 string_ids! {
-    /// Names one run of a master process. A UUID: the ids that this master mints begin with it.
+    /// Names one run of a master process. A UUID: the ids of its offers begin with it.
     MasterId("master id"): name_rule;
-    /// Names a framework, over all its reconnections. Minted by the master: `<master>-0000`.
+    /// Names a cluster, for as long as its registry lives. The ids of its frameworks and agents
+    /// begin with it.
+    ClusterId("cluster id"): name_rule;
+    /// Names a framework, over all its reconnections. Minted by the master: `<cluster>-0000`.
     FrameworkId("framework id"): name_rule;
-    /// Names an agent, over its restarts. Minted by the master: `<master>-S0`.
+    /// Names an agent, over its restarts. Minted by the master: `<cluster>-S0`.
     AgentId("agent id"): name_rule;
     /// Names one offer. Minted by the master and never reused, so that a late accept can be told.
     OfferId("offer id"): name_rule;

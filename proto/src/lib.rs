@@ -16,6 +16,8 @@ pub mod time;
 mod generated;
 pub use generated::meros::agent::v1 as link;
 pub use generated::mesos::v1;
+#[cfg(feature = "grpc")]
+pub mod link_codec;
 
 pub mod json;
 pub mod recordio;

@@ -209,7 +209,9 @@ async fn start_agents(
             ("--executor-environment-variables", environment.clone()),
             ("--recovery-timeout", "10secs".to_owned()),
         ])?;
-        let config = meros_agent::Config::try_from(flags).map_err(not_started)?;
+        let mut config = meros_agent::Config::try_from(flags).map_err(not_started)?;
+        // With the cluster goes all that runs on it.
+        config.on_shutdown = meros_agent::config::OnShutdown::Leave;
         let bound = group.start(format!("agent {number}"), config, meros_agent::run).await?;
         addresses.push(bound.address);
     }

@@ -101,14 +101,18 @@ impl Role {
         Self { api: Api::at(address), process }
     }
 
-    /// Sends SIGTERM, and checks that the role ends in order and logged nothing unexpected.
+    /// Ends the role for good, an agent with its tasks, and checks that it ends in order and logged
+    /// nothing unexpected.
     pub(crate) async fn stop(self) {
         self.stop_allowing(&[]).await;
     }
 
     /// The same, where the log may hold warnings with these words.
     pub(crate) async fn stop_allowing(mut self, allowed: &[&str]) {
-        let ended = self.process.terminated().await;
+        let ended = match self.process.is_agent() {
+            true => self.process.left().await,
+            false => self.process.terminated().await,
+        };
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_log_is_clean(&ended.stderr, allowed);
     }
@@ -169,7 +173,7 @@ impl Roles {
         Role::start(&self.home, "marathon", &line).await
     }
 
-    /// Stops the agents, then the master, and checks that nothing is left.
+    /// Has the agents leave, stops the master, and checks that nothing is left.
     pub(crate) async fn stop(self) {
         self.stop_allowing(&[]).await;
     }

@@ -70,15 +70,29 @@ fn every_process(wanted: impl Fn(&Path) -> bool) -> Vec<Found> {
 
 /// The cgroups of the running agent that listens on this port. To be looked for before it stops:
 /// afterwards the port may be another test's.
+///
+/// An agent that was killed in an earlier run may have left groups of that port: those with no
+/// launcher in any hierarchy are not meant.
 pub(crate) fn cgroups_of(port: u16) -> Vec<PathBuf> {
     let begins = format!("agent-{port}-");
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = fs::read_dir(root).into_iter().flatten().filter_map(Result::ok);
     let hierarchies = hierarchies.map(|entry| entry.path()).chain([root.to_owned()]);
     let groups = hierarchies.flat_map(|hierarchy| fs::read_dir(hierarchy.join("meros"))).flatten();
-    let groups = groups.filter_map(Result::ok);
-    let ours = groups.filter(|group| group.file_name().to_string_lossy().starts_with(&begins));
-    ours.map(|group| group.path()).collect()
+    let mut groups: Vec<PathBuf> =
+        groups.filter_map(Result::ok).map(|group| group.path()).collect();
+    groups.retain(|group| name(group).starts_with(&begins));
+    let has_launcher = |group: &PathBuf| {
+        let inside = fs::read_to_string(group.join("launcher/cgroup.procs"));
+        inside.is_ok_and(|processes| !processes.is_empty())
+    };
+    let live: Vec<String> = groups.iter().filter(|group| has_launcher(group)).map(name).collect();
+    groups.retain(|group| live.contains(&name(group)));
+    groups
+}
+
+fn name(group: impl AsRef<Path>) -> String {
+    group.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What is mounted below `dir`.

@@ -18,12 +18,20 @@ mod wait;
 mod hello;
 mod worker;
 
+mod agent_checks;
+mod agent_crash;
 mod apps;
+mod constraints;
 mod events;
+mod health;
 mod kill;
 mod placement;
+mod queue;
+mod readiness;
 mod replace;
 mod restart;
+mod unreachable;
+mod upgrades;
 mod versions;
 
 mod cli;

@@ -17,6 +17,26 @@ pub(crate) fn sleeper(id: &str, instances: u32) -> Value {
     })
 }
 
+/// An app that answers on its port, and is asked every second whether it still does.
+pub(crate) fn server(id: &str, instances: u32) -> Value {
+    json!({
+        "id": id,
+        "cmd": "exec meros serve",
+        "instances": instances,
+        "cpus": 0.1,
+        "mem": 32,
+        "portDefinitions": [{"port": 0, "name": "http"}],
+        "healthChecks": [{
+            "path": "/",
+            "intervalSeconds": 1,
+            "timeoutSeconds": 1,
+            "gracePeriodSeconds": 300,
+            "maxConsecutiveFailures": 2,
+        }],
+        "taskKillGracePeriodSeconds": 1,
+    })
+}
+
 /// Creates an app and waits until it is deployed; returns its tasks.
 pub(crate) async fn deploy(marathon: &Api, app: &Value) -> Vec<Value> {
     let created = marathon.post("/v2/apps", app).await;
@@ -51,6 +71,15 @@ pub(crate) async fn running(marathon: &Api, app: &str, count: u64) -> Vec<Value>
         if all_run && tasks.len() as u64 == count { Ok(tasks) } else { Err(json!(tasks)) }
     })
     .await
+}
+
+/// Waits until `count` tasks of an app are healthy.
+pub(crate) async fn healthy(marathon: &Api, app: &str, count: u64) {
+    until(&format!("{count} healthy tasks of {app}"), async || {
+        let shown = marathon.get(&format!("/v2/apps/{app}")).await;
+        if shown["app"]["tasksHealthy"] == count { Ok(()) } else { Err(shown) }
+    })
+    .await;
 }
 
 /// The tasks of an app, sorted by their ids.

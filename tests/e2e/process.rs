@@ -1,6 +1,7 @@
 //! A process of the binary under test: what it writes is kept, and it is gone when dropped.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -42,7 +43,16 @@ impl Process {
     /// Starts `meros` with these arguments and variables. `MEROS_*` of the tests' own environment
     /// is kept from it.
     pub(crate) fn start_with(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_meros"));
+        Self::spawn(home, Path::new(env!("CARGO_BIN_EXE_meros")), arguments, variables)
+    }
+
+    /// Starts another program than the `meros` that was built for this test.
+    pub(crate) fn start_program(home: &Home, program: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(home, program, arguments, &[])
+    }
+
+    fn spawn(home: &Home, program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MEROS_"))
         {
@@ -58,7 +68,7 @@ impl Process {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary was built for this test");
         Self {
-            line: format!("meros {}", arguments.join(" ")),
+            line: format!("{} {}", program.display(), arguments.join(" ")),
             stdout: Captured::start(child.stdout.take().expect("it is piped")),
             stderr: Captured::start(child.stderr.take().expect("it is piped")),
             child,
@@ -143,6 +153,17 @@ impl Process {
     pub(crate) async fn terminated(&mut self) -> Ended {
         self.signal(Signal::TERM);
         self.ended().await
+    }
+
+    /// Tells an agent to leave its cluster for good, and waits until it has.
+    pub(crate) async fn left(&mut self) -> Ended {
+        self.signal(Signal::USR1);
+        self.ended().await
+    }
+
+    /// Whether it is an agent.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.line.split(' ').any(|word| word == "agent")
     }
 
     fn is_read(&self) -> bool {

@@ -105,7 +105,7 @@ async fn a_task_that_finishes_is_run_again_and_its_tries_come_ever_later() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_an_agent_that_is_stopped_go_on_elsewhere() {
+async fn the_tasks_of_an_agent_that_leaves_go_on_elsewhere() {
     let mut roles = Roles::start(2).await;
     let marathon = roles.marathon().await;
     let mut app = sleeper("/sleeper", 2);

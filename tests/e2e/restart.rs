@@ -144,7 +144,7 @@ async fn a_master_that_is_killed_and_started_again_finds_agents_tasks_and_framew
     ];
     marathon.stop_allowing(&away).await;
     for mut agent in roles.agents {
-        let ended = agent.process.terminated().await;
+        let ended = agent.process.left().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_log_is_clean(&ended.stderr, &away);
     }

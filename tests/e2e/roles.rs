@@ -7,12 +7,12 @@ use crate::cluster::{Role, Roles, answers, registered, subscribed};
 use crate::home::Home;
 use crate::http::{list, text};
 use crate::leftovers::{cgroups_of, processes_of_task};
-use crate::marathon::{deploy, ids, sleeper};
+use crate::marathon::{deploy, deployed, ids, running, sleeper};
 use crate::process::Process;
 use crate::wait::until;
 
 #[tokio::test]
-async fn each_role_is_a_process_of_its_own_and_sigterm_stops_each_in_order() {
+async fn each_role_is_a_process_of_its_own_and_a_signal_stops_each_in_order() {
     let mut roles = Roles::start(2).await;
     let marathon = roles.marathon().await;
     let tasks = ids(&deploy(&marathon.api, &sleeper("/sleeper", 2)).await);
@@ -190,6 +190,32 @@ async fn an_agent_whose_process_dies_leaves_no_task_for_long_and_its_tasks_go_el
         if found { Ok(()) } else { Err(answer) }
     })
     .await;
+    marathon.stop().await;
+    roles.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_stopped_leaves_its_tasks_to_the_next() {
+    let mut roles = Roles::start(1).await;
+    let marathon = roles.marathon().await;
+    let tasks = ids(&deploy(&marathon.api, &sleeper("/sleeper", 2)).await);
+    let pids = |tasks: &[String]| -> Vec<i32> {
+        tasks.iter().flat_map(|id| processes_of_task(id)).map(|found| found.pid).collect()
+    };
+    let processes = pids(&tasks);
+    let mut agent = roles.agents.remove(0);
+    let ended = agent.process.terminated().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(pids(&tasks), processes, "they run on without it");
+
+    let agent = roles.agent(1, &[]).await;
+    roles.agents.push(agent);
+    registered(&roles.master.api, 1).await;
+    assert_eq!(ids(&running(&marathon.api, "sleeper", 2).await), tasks);
+    assert_eq!(pids(&tasks), processes);
+    let removed = marathon.api.delete("/v2/apps/sleeper").await;
+    deployed(&marathon.api, &removed).await;
+    assert_eq!(pids(&tasks), [] as [i32; 0], "a kill reaches them");
     marathon.stop().await;
     roles.stop().await;
 }

@@ -10,8 +10,9 @@ use meros_proto::time::{Mono, Now};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::checks::Watches;
 use crate::effect::{Effect, Level};
-use crate::input::{FromMaster, Input};
+use crate::input::{FromMaster, Input, Room};
 use crate::record::Record;
 use crate::registration::Link;
 use crate::stop::Leaving;
@@ -51,11 +52,18 @@ impl Default for Config {
 pub struct Agent {
     pub(crate) config: Config,
     pub(crate) id: Option<AgentId>,
+    /// The boot in which it last started.
+    pub(crate) boot_id: Option<String>,
+    pub(crate) room: Room,
     pub(crate) link: Link,
     pub(crate) frameworks: BTreeMap<FrameworkId, Arc<FrameworkSpec>>,
     pub(crate) tasks: BTreeMap<TaskKey, Task>,
     /// Containers of live tasks.
     pub(crate) containers: BTreeMap<ContainerId, TaskKey>,
+    /// The looks at tasks that run.
+    pub(crate) watches: BTreeMap<TaskKey, Watches>,
+    /// How many looks were asked for.
+    pub(crate) probes: u64,
     pub(crate) completed: VecDeque<TaskView>,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) timers: Timers,
@@ -69,10 +77,14 @@ impl Agent {
         Self {
             config,
             id: None,
+            boot_id: None,
+            room: Room::Plenty,
             link: Link::Down,
             frameworks: BTreeMap::new(),
             tasks: BTreeMap::new(),
             containers: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            probes: 0,
             completed: VecDeque::new(),
             leaving: None,
             timers: Timers::default(),
@@ -146,18 +158,21 @@ impl Core for Agent {
 
     fn handle(&mut self, now: Now, input: Input, out: &mut Out) {
         match input {
-            Input::Start => self.end_what_was_left(now, out),
+            Input::Start { boot_id, found } => self.start(now, boot_id, found, out),
             Input::LinkUp { session } => self.link_up(session, out),
             Input::LinkDown { session } => self.link_down(session),
             Input::FromMaster { session, message } => {
-                // What an abandoned stream still brings is said again over the new one.
-                if self.link.session() == Some(session) {
+                // What an abandoned stream still brings is said again over the new one; what comes
+                // after the farewell would be written into the log of an agent that is no more.
+                if self.link.session() == Some(session) && !self.has_left() {
                     self.link.heard(now.mono);
                     self.hear(now, message, out);
                 }
             }
             Input::Container(container, event) => self.observe(now, &container, event, out),
+            Input::Checked { probe, answer } => self.checked(now, probe, answer, out),
             Input::LauncherLost { reason } => self.launcher_lost(now, reason, out),
+            Input::Disk(room) => self.room_changed(room, out),
             Input::Stop => self.stop(now, out),
             Input::View { caller: _, reply } => out.effect(Effect::Reply(reply, self.view())),
         }
@@ -168,6 +183,7 @@ impl Core for Agent {
             match timer {
                 Timer::Retry(key) => self.retry(now, due, &key, out),
                 Timer::Completion(key) => self.ran_too_long(now, &key, out),
+                Timer::Check(key, purpose) => self.check_due(now, &key, purpose, out),
                 Timer::Silence => self.check_silence(now, out),
                 // The check below looks at the time itself.
                 Timer::Farewell => {}

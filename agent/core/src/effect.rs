@@ -6,6 +6,7 @@ use std::time::Duration;
 use meros_proto::ids::{AgentId, ContainerId};
 use meros_proto::v1::TaskState;
 
+use crate::checks::Probe;
 use crate::input::Reply;
 use crate::status::Update;
 use crate::task::{FrameworkSpec, TaskKey, TaskSpec};
@@ -37,6 +38,10 @@ pub enum Effect {
         /// How long it is asked. A second kill may shorten what is left, never lengthen it.
         grace: Duration,
     },
+    /// Look at a running task, and say what was seen by [`Input::Checked`](crate::Input::Checked).
+    Check(Probe),
+    /// The end of a container is on record, or was never asked for: nothing of it need be kept.
+    Forget(ContainerId),
     /// Answer a question.
     Reply(Reply, View),
     /// Write to the log.

@@ -9,6 +9,8 @@ pub enum Exit {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// It ended, and nobody who could tell how was there.
+    Unknown,
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl fmt::Display for Exit {
                 Some(text) => write!(f, "Command terminated with signal {text}"),
                 None => write!(f, "Command terminated with signal Unknown signal {signal}"),
             },
+            Self::Unknown => f.write_str("Command ended, and its exit status is not known"),
         }
     }
 }

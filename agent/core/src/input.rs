@@ -7,6 +7,7 @@ use bytes::Bytes;
 use meros_proto::caller::Caller;
 use meros_proto::ids::{AgentId, ContainerId, FrameworkId};
 
+use crate::checks::{Answer, ProbeId};
 use crate::exit::Exit;
 use crate::task::{FrameworkSpec, TaskKey, TaskSpec};
 use crate::view::View;
@@ -14,8 +15,13 @@ use crate::view::View;
 /// What the core is told.
 #[derive(Debug)]
 pub enum Input {
-    /// No container of an earlier life is left: tasks that were live then have ended.
-    Start,
+    /// What is left of the containers of an earlier life. The first input, once.
+    Start {
+        /// Changes with each boot of the host, which no container outlives.
+        boot_id: String,
+        /// What runs, and what ended and was not forgotten. What isn't among these is gone.
+        found: Vec<(ContainerId, Found)>,
+    },
     /// A stream to a master is open. Sessions count up; what comes under an old one is ignored.
     LinkUp {
         /// Names the stream.
@@ -35,11 +41,20 @@ pub enum Input {
     },
     /// Something happened to a container.
     Container(ContainerId, ContainerEvent),
+    /// A task was looked at, as [`Effect::Check`](crate::Effect::Check) asked for.
+    Checked {
+        /// Which look.
+        probe: ProbeId,
+        /// What was seen.
+        answer: Answer,
+    },
     /// Containers can be neither started nor watched any more.
     LauncherLost {
         /// What is known of it.
         reason: String,
     },
+    /// How much room the log has, when that has changed.
+    Disk(Room),
     /// End all tasks, say goodbye, and stop.
     Stop,
     /// Somebody asks for the state.
@@ -124,6 +139,38 @@ pub enum ContainerEvent {
         /// The limit that ended it, if one did.
         overrun: Option<Overrun>,
     },
+}
+
+/// What became of a container while no agent was there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// It runs: its end will come as [`ContainerEvent::Exited`].
+    Running {
+        /// Its first process.
+        pid: u32,
+    },
+    /// As [`ContainerEvent::Exited`].
+    Exited {
+        /// How its first process ended.
+        exit: Exit,
+        /// The limit that ended it, if one did.
+        overrun: Option<Overrun>,
+    },
+    /// As [`ContainerEvent::LaunchFailed`].
+    LaunchFailed {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Whether the log can grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Room {
+    /// It can.
+    #[default]
+    Plenty,
+    /// The disk is full: what was set aside is left for the ends of what runs.
+    Reserve,
 }
 
 /// A container took more than it may.

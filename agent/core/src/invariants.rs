@@ -3,9 +3,10 @@
 use std::fmt;
 
 use meros_proto::task_state::is_terminal;
+use meros_proto::v1::TaskState;
 
 use crate::dispatch::Agent;
-use crate::task::{Task, TaskKey};
+use crate::task::{Phase, Task, TaskKey};
 
 /// A rule that doesn't hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +27,16 @@ impl fmt::Display for Broken {
 }
 
 impl Agent {
-    /// Which invariant is broken, if any.
+    /// Which invariant is broken, if any. They hold from [`Input::Start`](crate::Input::Start) on:
+    /// before it nobody knows what became of the tasks on record.
     pub fn broken_invariant(&self) -> Option<Broken> {
         let of_task = self.tasks.iter().find_map(|(key, task)| {
             let rule = self.broken_by(key, task)?;
             Some(Broken { task: Some(key.clone()), rule })
         });
-        let stray = self.containers.values().any(|key| !self.tasks.contains_key(key));
+        let stray = self.containers.iter().any(|(container, key)| {
+            self.tasks.get(key).is_none_or(|task| task.container != *container)
+        });
         let of_all = stray.then_some(Broken { task: None, rule: "a container has a task" });
         of_task.or(of_all)
     }
@@ -41,6 +45,7 @@ impl Agent {
         let said = task.updates.said();
         let ends = said.iter().filter(|update| is_terminal(update.status.state)).count();
         let ended = said.last().is_some_and(|update| is_terminal(update.status.state));
+        let runs = matches!(task.phase, Phase::Running { .. });
         let rules = [
             (ends <= 1, "one terminal state at most"),
             (ends == usize::from(ended), "nothing is said after the terminal state"),
@@ -52,6 +57,12 @@ impl Agent {
                 "exactly the live tasks have a container",
             ),
             (self.frameworks.contains_key(&key.framework), "a task has a framework"),
+            (task.recorded || !task.is_live(), "what is not on record does not run"),
+            (!runs || task.updates.has_said(TaskState::TaskRunning), "what runs was said to run"),
+            (
+                !task.silent || matches!(task.phase, Phase::Stopping { .. }),
+                "a task of a removed framework is being ended",
+            ),
         ];
         rules.iter().find(|(holds, _)| !holds).map(|(_, rule)| *rule)
     }

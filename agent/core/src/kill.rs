@@ -1,13 +1,14 @@
 //! A task is to end before it wants to.
 //!
 //! SIGTERM to the whole tree, SIGKILL after the grace: both are the containerizer's. Here is who may
-//! ask, how long the grace is, and what is reported.
+//! ask, how long the grace is, and what is reported. Each request is on record before it is passed
+//! on, so that an agent that crashes meanwhile asks again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use meros_proto::ids::FrameworkId;
-use meros_proto::time::{Mono, Now};
+use meros_proto::time::Now;
 use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::Reason;
 
@@ -16,7 +17,7 @@ use crate::effect::Effect;
 use crate::record::Record;
 use crate::run::dropped_or_lost;
 use crate::status::Status;
-use crate::task::{Phase, Task, TaskKey, TaskSpec, Why};
+use crate::task::{Phase, Stop, Task, TaskKey, TaskSpec, Why};
 
 impl Agent {
     /// The framework wants a task ended. `grace` takes the place of the task's own.
@@ -39,7 +40,9 @@ impl Agent {
             return;
         }
         info(out, format!("framework {id} is removed; ending its {} tasks", keys.len()));
-        out.persist(Record::FrameworkRemoved(id));
+        if self.tasks_on_record(&id) {
+            out.persist(Record::FrameworkRemoved(id));
+        }
         for key in keys {
             let Some(task) = self.tasks.get_mut(&key) else { continue };
             task.silent = true;
@@ -74,12 +77,20 @@ impl Agent {
         out: &mut Out,
     ) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let Some(grace) = task.stop_within(now.mono, why, grace) else { return };
-        out.effect(Effect::Kill { container: task.container.clone(), grace });
-        let announced = task.updates.state() == TaskState::TaskKilling;
+        let Some((stop, left)) = task.stop_within(now, why, grace) else { return };
+        self.watches.remove(key);
+        out.persist(Record::Stopping { task: key.clone(), stop });
+        out.effect(Effect::Kill { container: task.container.clone(), grace: left });
+        self.announce_kill(now, key, out);
+    }
+
+    /// Tells a framework that wants to know it that the end of a running task has begun.
+    pub(crate) fn announce_kill(&mut self, now: Now, key: &TaskKey, out: &mut Out) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let announced = task.updates.has_said(TaskState::TaskKilling);
         let wants_killing =
             self.frameworks.get(&key.framework).is_some_and(|framework| framework.killing_state);
-        if task.pid().is_some() && wants_killing && !announced && !task.silent {
+        if task.updates.has_said(TaskState::TaskRunning) && wants_killing && !announced {
             let killing = Status::of_executor(TaskState::TaskKilling, now.wall);
             self.report(now, key, killing, out);
         }
@@ -89,37 +100,44 @@ impl Agent {
         self.tasks.keys().filter(move |key| key.framework == *id)
     }
 
+    /// Whether the log holds a task of this framework, and the framework with it.
+    pub(crate) fn tasks_on_record(&self, id: &FrameworkId) -> bool {
+        self.tasks.iter().any(|(key, task)| task.recorded && key.framework == *id)
+    }
+
     /// A framework that has tasks here is told that this one never came; of others nothing is known.
     fn answer_kill_of_unknown(&mut self, now: Now, key: &TaskKey, out: &mut Out) {
         let Some(framework) = self.frameworks.get(&key.framework) else {
             return warn(out, format!("asked to kill the unknown task {key}"));
         };
-        let state = dropped_or_lost(framework);
-        let spec = Arc::new(TaskSpec::unknown(key.clone()));
-        let container = self.fresh_container();
-        out.persist(Record::Accepted { task: Arc::clone(&spec), container: container.clone() });
-        self.tasks.insert(key.clone(), Task::new(spec, container));
+        let framework = (**framework).clone();
+        let state = dropped_or_lost(framework.partition_aware);
+        self.remember_framework(framework, out);
+        self.accept(Arc::new(TaskSpec::unknown(key.clone())), out);
         let status = Status::of_agent(state, Reason::ExecutorTerminated, now.wall);
         self.end(now, key, status.saying("Cannot find executor"), out);
     }
 }
 
 impl Task {
-    /// Moves to `Stopping`, or brings its end nearer; the grace that is left, or `None` when there
-    /// is nothing to ask for.
-    fn stop_within(&mut self, now: Mono, why: Why, grace: Duration) -> Option<Duration> {
+    /// Moves to `Stopping`, or brings its end nearer; what is to be recorded and the grace that is
+    /// left, or `None` when there is nothing to ask for.
+    fn stop_within(&mut self, now: Now, why: Why, grace: Duration) -> Option<(Stop, Duration)> {
         let pid = self.pid();
         match &mut self.phase {
             Phase::Launching | Phase::Running { .. } => {
-                self.phase = Phase::Stopping { why, pid, since: now, kill_at: now + grace };
-                Some(grace)
+                let stop = Stop { why, since: now.wall, grace };
+                let (since, kill_at) = (now.mono, now.mono + grace);
+                self.phase = Phase::Stopping { stop, pid, since, kill_at };
+                Some((stop, grace))
             }
             // Counted from the first kill; a longer grace than before changes nothing.
-            Phase::Stopping { since, kill_at, .. } => {
+            Phase::Stopping { stop, since, kill_at, .. } => {
                 let sooner = *since + grace;
                 (sooner < *kill_at).then(|| {
                     *kill_at = sooner;
-                    sooner.since(now)
+                    stop.grace = grace;
+                    (*stop, sooner.since(now.mono))
                 })
             }
             Phase::Ended => None,

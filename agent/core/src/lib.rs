@@ -24,7 +24,11 @@ pub mod updates;
 pub mod messages;
 mod unbuilt;
 
+pub mod checks;
+
+mod adopt;
 mod containers;
+mod disk;
 mod kill;
 mod recover;
 mod registration;

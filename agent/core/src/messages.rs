@@ -13,6 +13,7 @@ use meros_proto::v1;
 use meros_proto::v1::framework_info::capability::Type as Capability;
 use meros_proto::wire::{self, DecodeError, Encoding};
 
+use crate::checks::{CheckStatus, Terms};
 use crate::status::{Status, Update};
 use crate::task::{FrameworkSpec, TaskKey, TaskSpec};
 use crate::unbuilt::unbuilt;
@@ -63,12 +64,17 @@ impl TaskSpec {
         let info: v1::TaskInfo = wire::decode(Encoding::Protobuf, &encoded)?;
         let task = TaskId::from_proto(info.task_id.as_ref())?;
         let grace = info.kill_policy.as_ref().and_then(|policy| policy.grace_period.as_ref());
+        let (problem, checks) = match (unbuilt(&info), Terms::of(&info)) {
+            (None, Err(problem)) => (Some(problem), None),
+            (problem, checks) => (problem, checks.ok().flatten().map(Box::new)),
+        };
         Ok(Self {
             key: TaskKey { framework, task },
             resources: Resources::from_protos(&info.resources)?,
             kill_grace: grace.map_or(KILL_GRACE, span),
             max_completion: info.max_completion_time.as_ref().map(span),
-            problem: unbuilt(&info),
+            checks,
+            problem,
             encoded,
         })
     }
@@ -80,6 +86,7 @@ impl TaskSpec {
             resources: Resources::new(),
             kill_grace: KILL_GRACE,
             max_completion: None,
+            checks: None,
             problem: None,
             encoded: Bytes::new(),
         }
@@ -101,6 +108,8 @@ impl Update {
             limitation: limits.map(|limits| v1::TaskResourceLimitation {
                 resources: limits.to_protos(ReservationFormat::Refined),
             }),
+            healthy: self.status.healthy,
+            check_status: self.status.check.map(CheckStatus::to_proto),
             ..v1::TaskStatus::default()
         }
     }
@@ -119,6 +128,8 @@ impl Update {
                 message: status.message.clone(),
                 timestamp: Timestamp::from_secs_f64(status.timestamp()),
                 limitation: limits,
+                healthy: status.healthy,
+                check: status.check_status.as_ref().and_then(CheckStatus::from_proto),
             },
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use meros_proto::ids::{AgentId, ContainerId, FrameworkId};
 
 use crate::status::Update;
-use crate::task::{FrameworkSpec, TaskKey, TaskSpec};
+use crate::task::{FrameworkSpec, Stop, TaskKey, TaskSpec};
 
 /// One line of the agent's log.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,12 +37,21 @@ pub enum Record {
         /// The update.
         uuid: [u8; 16],
     },
+    /// A live task is to end: what was asked for, or what was asked for in place of that.
+    Stopping {
+        /// Which.
+        task: TaskKey,
+        /// Why, and by when.
+        stop: Stop,
+    },
     /// Nothing is owed to this framework any more: its tasks end unreported.
     FrameworkRemoved(FrameworkId),
     /// A task of a removed framework has ended.
     Forgotten(TaskKey),
     /// The agent left the cluster: what it starts as next time is a new agent.
     Left,
+    /// The agent has started in this boot of the host. What is live from here on runs in it.
+    Booted(String),
 }
 
 impl Record {

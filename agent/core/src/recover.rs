@@ -1,20 +1,15 @@
-//! From the log of an earlier life to the state in which the agent goes on.
+//! From the log of an earlier life to the state in which the agent goes on, and back.
 //!
-//! Tasks don't outlive the agent yet: the shell makes sure that none is left before it says
-//! [`Input::Start`](crate::Input::Start), and what was live then is reported as ended.
+//! What became of the tasks meanwhile is not in the log: see [`Input::Start`](crate::Input::Start).
 
 use std::sync::Arc;
 
 use meros_proto::ids::FrameworkId;
-use meros_proto::time::Now;
-use meros_proto::v1::TaskState;
-use meros_proto::v1::task_status::Reason;
+use meros_proto::time::Mono;
 
-use crate::dispatch::{Agent, Config, Out, info};
+use crate::dispatch::{Agent, Config};
 use crate::record::Record;
-use crate::run::dropped_or_lost;
-use crate::status::Status;
-use crate::task::{Phase, Task, TaskKey};
+use crate::task::{Phase, Stop, Task, TaskKey};
 
 impl Agent {
     /// The agent as its log leaves it. `seed` as for [`Agent::new`].
@@ -28,60 +23,24 @@ impl Agent {
 
     /// The shortest log that leads to the state as it is: what a log is compacted to.
     pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<Record> = self.id.iter().cloned().map(Record::Admitted).collect();
-        let used = |id: &FrameworkId| self.tasks.keys().any(|key| key.framework == *id);
+        let mut records: Vec<Record> = self.boot_id.iter().cloned().map(Record::Booted).collect();
+        records.extend(self.id.iter().cloned().map(Record::Admitted));
+        let tasks = || self.tasks.iter().filter(|(_, task)| task.recorded);
+        let used = |id: &FrameworkId| tasks().any(|(key, _)| key.framework == *id);
         let frameworks = self.frameworks.values().filter(|framework| used(&framework.id));
         records.extend(frameworks.cloned().map(Record::Framework));
-        for (key, task) in self.tasks.iter().filter(|(_, task)| !task.silent) {
-            let (spec, container) = (Arc::clone(&task.spec), task.container.clone());
-            records.push(Record::Accepted { task: spec, container });
-            let said = task.updates.said();
-            let key = || key.clone();
-            records.extend(
-                said.iter().map(|update| Record::Update { task: key(), update: update.clone() }),
-            );
-            let heard = &said[..task.updates.acknowledged()];
-            records.extend(
-                heard.iter().map(|update| Record::Acknowledged { task: key(), uuid: update.uuid }),
-            );
+        // The removal silences what was there before it, and nothing that comes later.
+        let mut removed: Vec<&FrameworkId> = Vec::new();
+        for (key, task) in tasks().filter(|(_, task)| task.silent) {
+            tell(key, task, &mut records);
+            removed.push(&key.framework);
+        }
+        removed.dedup();
+        records.extend(removed.into_iter().cloned().map(Record::FrameworkRemoved));
+        for (key, task) in tasks().filter(|(_, task)| !task.silent) {
+            tell(key, task, &mut records);
         }
         records
-    }
-
-    /// Reports the end of all that was live in the earlier life.
-    ///
-    /// What never came as far as TASK_STARTING was not launched (its start waits for that record),
-    /// so it is dropped, as Mesos says for "agent restarted, task never reached executor". The rest
-    /// may have done some of its work: it has failed, as when an executor ends under its tasks.
-    pub(crate) fn end_what_was_left(&mut self, now: Now, out: &mut Out) {
-        let live: Vec<TaskKey> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| task.is_live())
-            .map(|(key, _)| key.clone())
-            .collect();
-        if !live.is_empty() {
-            info(out, format!("{} tasks ended with the agent's earlier life", live.len()));
-        }
-        for key in live {
-            let started = self
-                .tasks
-                .get(&key)
-                .is_some_and(|task| task.updates.state() != TaskState::TaskStaging);
-            let status = match self.frameworks.get(&key.framework) {
-                Some(framework) if !started => {
-                    let state = dropped_or_lost(framework);
-                    Status::of_agent(state, Reason::AgentRestarted, now.wall)
-                        .saying("The agent restarted before it launched the task")
-                }
-                _ => {
-                    let failed = TaskState::TaskFailed;
-                    Status::of_agent(failed, Reason::ExecutorTerminated, now.wall)
-                        .saying("The agent restarted, and the task ended with it")
-                }
-            };
-            self.end(now, &key, status, out);
-        }
     }
 
     /// Takes in one record of the log. Those of what is no longer there change nothing: a log may
@@ -89,6 +48,7 @@ impl Agent {
     pub fn replay(&mut self, record: Record) {
         match record {
             Record::Admitted(id) => self.id = Some(id),
+            Record::Booted(boot_id) => self.boot_id = Some(boot_id),
             Record::Framework(framework) => {
                 self.frameworks.insert(framework.id.clone(), framework);
             }
@@ -112,6 +72,11 @@ impl Agent {
                     }
                 }
             }
+            Record::Stopping { task, stop } => {
+                if let Some(task) = self.tasks.get_mut(&task).filter(|task| task.is_live()) {
+                    task.phase = will_stop(stop);
+                }
+            }
             Record::FrameworkRemoved(id) => {
                 let keys: Vec<TaskKey> = self.tasks_of(&id).cloned().collect();
                 for key in keys {
@@ -131,4 +96,27 @@ impl Agent {
             }
         }
     }
+}
+
+/// The records of one task, which has begun to end if its phase says so.
+fn tell(key: &TaskKey, task: &Task, records: &mut Vec<Record>) {
+    let (spec, container) = (Arc::clone(&task.spec), task.container.clone());
+    records.push(Record::Accepted { task: spec, container });
+    // Before its end, if that was recorded too: what has ended isn't stopped any more.
+    if let Phase::Stopping { stop, .. } = task.phase {
+        records.push(Record::Stopping { task: key.clone(), stop });
+    }
+    let said = task.updates.said();
+    let key = || key.clone();
+    records
+        .extend(said.iter().map(|update| Record::Update { task: key(), update: update.clone() }));
+    let heard = &said[..task.updates.acknowledged()];
+    records
+        .extend(heard.iter().map(|update| Record::Acknowledged { task: key(), uuid: update.uuid }));
+}
+
+fn will_stop(stop: Stop) -> Phase {
+    // The clock of these is known once the agent has started.
+    let (since, kill_at) = (Mono::default(), Mono::default());
+    Phase::Stopping { stop, pid: None, since, kill_at }
 }

@@ -5,6 +5,8 @@ use meros_proto::time::Timestamp;
 use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::{Reason, Source};
 
+use crate::checks::CheckStatus;
+
 /// A task's state and what explains it. The shell turns it into a `mesos.v1.TaskStatus`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -20,6 +22,10 @@ pub struct Status {
     pub timestamp: Timestamp,
     /// The limit that the task overstepped, with a reason of CONTAINER_LIMITATION.
     pub limitation: Option<Resources>,
+    /// What the health check says, where it has said something.
+    pub healthy: Option<bool>,
+    /// What the check says, of a task that has one.
+    pub check: Option<CheckStatus>,
 }
 
 impl Status {
@@ -44,7 +50,16 @@ impl Status {
     }
 
     fn bare(state: TaskState, source: Source, timestamp: Timestamp) -> Self {
-        Self { state, source, reason: None, message: None, timestamp, limitation: None }
+        Self {
+            state,
+            source,
+            reason: None,
+            message: None,
+            timestamp,
+            limitation: None,
+            healthy: None,
+            check: None,
+        }
     }
 }
 

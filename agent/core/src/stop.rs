@@ -53,6 +53,11 @@ impl Agent {
         }
     }
 
+    /// Whether goodbye was said.
+    pub(crate) fn has_left(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.stopped)
+    }
+
     /// Says goodbye once no container is left and all was heard, or waited for long enough.
     pub(crate) fn leave_when_done(&mut self, now: Now, out: &mut Out) {
         let Some(leaving) = &mut self.leaving else { return };

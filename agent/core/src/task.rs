@@ -18,8 +18,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use meros_proto::ids::{ContainerId, FrameworkId, TaskId};
 use meros_proto::resources::Resources;
-use meros_proto::time::Mono;
+use meros_proto::time::{Mono, Now, Timestamp};
+use meros_proto::v1::TaskState;
 
+use crate::checks::Terms;
 use crate::updates::Updates;
 
 /// Names one task: task ids are unique within a framework only.
@@ -61,6 +63,8 @@ pub struct TaskSpec {
     pub kill_grace: Duration,
     /// It fails when it runs for longer.
     pub max_completion: Option<Duration>,
+    /// What is looked at while it runs, if anything is.
+    pub checks: Option<Box<Terms>>,
     /// What it asks for that this agent can't give; such a task is never started.
     pub problem: Option<String>,
     /// The TaskInfo, encoded, as it came.
@@ -76,6 +80,9 @@ pub(crate) struct Task {
     pub(crate) updates: Updates,
     /// Its framework was removed: nothing more is reported.
     pub(crate) silent: bool,
+    /// Whether the log knows it. A task that came while the disk was full is not written down: it
+    /// was turned away at once, and losing it loses an answer that the master can give as well.
+    pub(crate) recorded: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,9 +95,11 @@ pub(crate) enum Phase {
     },
     /// Its container was told to end and hasn't yet.
     Stopping {
-        why: Why,
-        /// Whether it ran before: otherwise the kill overtook the start.
+        stop: Stop,
+        /// Of its first process, once it runs.
         pid: Option<u32>,
+        /// When it was asked for, and when it will be enforced; after a replay only once the agent
+        /// has started, since no such clock outlives a process.
         since: Mono,
         kill_at: Mono,
     },
@@ -98,24 +107,42 @@ pub(crate) enum Phase {
     Ended,
 }
 
+/// That a container is to end, in words that outlive the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Why.
+    pub why: Why,
+    /// When it was first asked for.
+    pub since: Timestamp,
+    /// How long it is asked before it is made to.
+    pub grace: Duration,
+}
+
 /// Why a container is being ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub enum Why {
     /// A kill was asked for, or the framework or the agent goes.
     Killed,
     /// It ran for longer than it may.
     TooLong,
+    /// Its health check failed too often.
+    Unhealthy,
 }
 
 impl Task {
     pub(crate) fn new(spec: Arc<TaskSpec>, container: ContainerId) -> Self {
         let updates = Updates::default();
-        Self { spec, container, phase: Phase::Launching, updates, silent: false }
+        Self { spec, container, phase: Phase::Launching, updates, silent: false, recorded: true }
     }
 
     /// Whether a container is there or on its way.
     pub(crate) fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
+    }
+
+    /// Whether its container is known to have run, in this life of the agent or an earlier one.
+    pub(crate) fn has_run(&self) -> bool {
+        self.pid().is_some() || self.updates.has_said(TaskState::TaskRunning)
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -125,4 +152,16 @@ impl Task {
             Phase::Launching | Phase::Ended => None,
         }
     }
+}
+
+impl Stop {
+    /// What is left of the grace. A wall clock that was set back makes it longer, up to the whole.
+    pub(crate) fn left(&self, now: Now) -> Duration {
+        self.grace.saturating_sub(passed(self.since, now))
+    }
+}
+
+/// How long ago `since` was by the wall clock, the only one that goes on between two lives.
+pub(crate) fn passed(since: Timestamp, now: Now) -> Duration {
+    Duration::from_nanos(now.wall.as_nanos().saturating_sub(since.as_nanos()))
 }

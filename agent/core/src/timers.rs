@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use meros_proto::time::Mono;
 
+use crate::checks::Purpose;
 use crate::task::TaskKey;
 
 /// What is due.
@@ -13,6 +14,8 @@ pub(crate) enum Timer {
     Retry(TaskKey),
     /// A task has run for as long as it may.
     Completion(TaskKey),
+    /// A running task is to be looked at.
+    Check(TaskKey, Purpose),
     /// Nothing was heard from the master for too long.
     Silence,
     /// The last updates were given time enough to be acknowledged.

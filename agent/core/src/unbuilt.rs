@@ -19,8 +19,8 @@ pub(crate) fn unbuilt(task: &v1::TaskInfo) -> Option<String> {
     let asked = [
         (!command.uris.is_empty(), "fetching of URIs"),
         (has_secret(command), "secrets in the environment"),
-        (task.health_check.is_some(), "health checks"),
-        (task.check.is_some(), "checks"),
+        (checked_by(task).any(|command| !command.uris.is_empty()), "URIs of check commands"),
+        (checked_by(task).any(has_secret), "secrets in the environment"),
         (has_gpus(task), "GPUs"),
         (has_volumes(task), "persistent volumes"),
     ];
@@ -47,6 +47,13 @@ fn unbuilt_container(container: &v1::ContainerInfo) -> Option<String> {
         (container.tty_info.is_some(), "terminals"),
     ];
     asked.iter().find(|(is_asked, _)| *is_asked).map(|(_, what)| said(what))
+}
+
+/// The commands of its checks.
+fn checked_by(task: &v1::TaskInfo) -> impl Iterator<Item = &v1::CommandInfo> {
+    let health = task.health_check.as_ref().and_then(|check| check.command.as_ref());
+    let check = task.check.as_ref().and_then(|check| check.command.as_ref());
+    health.into_iter().chain(check.and_then(|check| check.command.as_ref()))
 }
 
 fn has_secret(command: &v1::CommandInfo) -> bool {
@@ -88,6 +95,11 @@ mod tests {
         v1::ContainerInfo { r#type, ..Default::default() }
     }
 
+    fn with_health_check(checking: v1::CommandInfo) -> v1::TaskInfo {
+        let check = v1::HealthCheck { command: Some(checking), ..Default::default() };
+        v1::TaskInfo { health_check: Some(Box::new(check)), ..command() }
+    }
+
     #[test]
     fn a_plain_command_is_taken_with_and_without_a_mesos_container_around_it() {
         assert_eq!(unbuilt(&command()), None);
@@ -101,12 +113,17 @@ mod tests {
         let uri =
             v1::command_info::Uri { value: "http://x/y".to_owned().into(), ..Default::default() };
         let fetching = v1::CommandInfo { uris: vec![uri], ..Default::default() };
+        let secret = Some(VariableType::Secret as i32);
+        let variable = v1::environment::Variable { r#type: secret, ..Default::default() };
+        let environment = Some(v1::Environment { variables: vec![variable] });
+        let secretive = v1::CommandInfo { environment, ..Default::default() };
         let docker = v1::ContainerInfo { r#type: Some(ContainerType::Docker as i32), ..mesos() };
         let volumes = v1::ContainerInfo { volumes: vec![Default::default()], ..mesos() };
         for (task, what) in [
-            (v1::TaskInfo { command: Some(fetching), ..command() }, "fetching of URIs"),
+            (v1::TaskInfo { command: Some(fetching.clone()), ..command() }, "fetching of URIs"),
             (v1::TaskInfo { executor: Some(Box::default()), ..command() }, "executors"),
-            (v1::TaskInfo { health_check: Some(Box::default()), ..command() }, "health checks"),
+            (with_health_check(fetching), "URIs of check commands"),
+            (with_health_check(secretive), "secrets"),
             (in_container(docker), "Docker"),
             (in_container(volumes), "volumes"),
             (v1::TaskInfo::default(), "neither a command nor an executor"),

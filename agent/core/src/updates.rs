@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meros_proto::task_state::is_terminal;
-use meros_proto::time::{Mono, Now};
+use meros_proto::time::{Mono, Now, Timestamp};
 use meros_proto::v1::TaskState;
 
 use crate::dispatch::{Agent, Out, info};
@@ -21,6 +21,9 @@ use crate::timers::Timer;
 pub const RETRY_MIN: Duration = Duration::from_secs(10);
 /// The longest wait between two sendings of one update.
 pub const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// So many updates that were heard are kept of a task that runs.
+const HEARD_MAX: usize = 16;
 
 /// All that was said about a task, and how much of it was heard.
 #[derive(Debug, Default)]
@@ -52,6 +55,22 @@ impl Updates {
         self.said.last().map_or(TaskState::TaskStaging, |update| update.status.state)
     }
 
+    /// Whether the task was ever said to be in `state`.
+    pub(crate) fn has_said(&self, state: TaskState) -> bool {
+        self.said.iter().any(|update| update.status.state == state)
+    }
+
+    /// What was said last.
+    pub(crate) fn latest(&self) -> Option<&Status> {
+        self.said.last().map(|update| &update.status)
+    }
+
+    /// When the task was said to run, first of all.
+    pub(crate) fn running_since(&self) -> Option<Timestamp> {
+        let running = |update: &&Arc<Update>| update.status.state == TaskState::TaskRunning;
+        self.said.iter().find(running).map(|update| update.status.timestamp)
+    }
+
     /// Whether something is still to be heard.
     pub(crate) fn are_owed(&self) -> bool {
         self.acknowledged < self.said.len()
@@ -69,8 +88,32 @@ impl Updates {
         if is_head {
             self.acknowledged += 1;
             self.in_flight = None;
+            self.drop_repeated();
         }
         is_head
+    }
+
+    /// Checks make a task say that it runs again and again. Of what was heard of that, the first,
+    /// the newest, and the newest that says that it was healthy are kept.
+    fn drop_repeated(&mut self) {
+        if self.acknowledged <= HEARD_MAX {
+            return;
+        }
+        let said = &self.said[..self.acknowledged];
+        let runs = |update: &Arc<Update>| update.status.state == TaskState::TaskRunning;
+        let kept = [
+            said.iter().position(runs),
+            said.iter().rposition(runs),
+            said.iter().rposition(|update| update.status.healthy == Some(true)),
+        ];
+        let (mut at, before) = (0, self.said.len());
+        let heard = self.acknowledged;
+        self.said.retain(|update| {
+            let index = at;
+            at += 1;
+            index >= heard || !runs(update) || kept.contains(&Some(index))
+        });
+        self.acknowledged -= before - self.said.len();
     }
 
     /// Nothing is on its way any more: the link broke.
@@ -84,11 +127,15 @@ impl Updates {
 }
 
 impl Agent {
-    /// Records `status` as the task's latest and sends it when nothing is before it.
+    /// Records `status` as the task's latest and sends it when nothing is before it. Of a task whose
+    /// framework was removed nothing is said.
     pub(crate) fn report(&mut self, now: Now, key: &TaskKey, status: Status, out: &mut Out) {
-        let update = Arc::new(Update { uuid: self.fresh_uuid(), status });
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        out.persist(Record::Update { task: key.clone(), update: Arc::clone(&update) });
+        let uuid = self.fresh_uuid();
+        let Some(task) = self.tasks.get_mut(key).filter(|task| !task.silent) else { return };
+        let update = Arc::new(Update { uuid, status: task.with_check(status) });
+        if task.recorded {
+            out.persist(Record::Update { task: key.clone(), update: Arc::clone(&update) });
+        }
         self.counters.count(update.status.state);
         if is_terminal(update.status.state) {
             let message = update.status.message.as_deref().unwrap_or_default();
@@ -101,7 +148,7 @@ impl Agent {
     /// Sends the head of a task's queue, unless it is on its way or the master is away.
     pub(crate) fn forward(&mut self, now: Now, key: &TaskKey, out: &mut Out) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if task.updates.in_flight.is_none() {
+        if task.updates.in_flight.is_none() && !task.silent {
             self.send_head(now, key, RETRY_MIN, out);
         }
     }
@@ -126,7 +173,9 @@ impl Agent {
             return;
         }
         let uuid = head.expect("an acknowledged update was the head");
-        out.persist(Record::Acknowledged { task: key.clone(), uuid });
+        if task.recorded {
+            out.persist(Record::Acknowledged { task: key.clone(), uuid });
+        }
         if matches!(task.phase, Phase::Ended) && !task.updates.are_owed() {
             self.retire(key);
         } else {

@@ -7,6 +7,7 @@ use meros_proto::resources::Resources;
 use meros_proto::v1::TaskState;
 
 use crate::dispatch::Agent;
+use crate::input::Room;
 use crate::registration::Link;
 use crate::status::Update;
 use crate::task::{FrameworkSpec, Phase, Task, TaskSpec};
@@ -20,6 +21,8 @@ pub struct View {
     pub master: Option<String>,
     /// Whether it is ending.
     pub leaving: bool,
+    /// Whether the log can grow; otherwise no task is started.
+    pub room: Room,
     /// Frameworks that have or had tasks here.
     pub frameworks: Vec<Arc<FrameworkSpec>>,
     /// Tasks that are live or whose end was not acknowledged.
@@ -126,6 +129,7 @@ impl Agent {
             agent: self.id.clone(),
             master,
             leaving: self.leaving.is_some(),
+            room: self.room,
             frameworks: self.frameworks.values().cloned().collect(),
             tasks: self.tasks.values().map(TaskView::of).collect(),
             completed: self.completed.iter().cloned().collect(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
+use meros_agent_core::input::Room;
 use meros_agent_core::view::View;
 use meros_proto::resources::Resources;
 use meros_proto::v1::TaskState;
@@ -21,6 +22,9 @@ pub(super) fn snapshot(host: &Host, view: &View) -> BTreeMap<String, f64> {
     set("slave/uptime_secs", now.as_secs_f64() - host.started.as_secs_f64());
     set("slave/registered", f64::from(u8::from(view.master.is_some())));
     set("slave/recovery_errors", 0.0);
+
+    let full = view.room == Room::Reserve;
+    set("slave/log_disk_full", f64::from(u8::from(full)));
 
     let in_state = |state| view.tasks.iter().filter(|task| task.state == state).count() as f64;
     set("slave/tasks_staging", in_state(TaskState::TaskStaging));

@@ -1,7 +1,7 @@
 //! The agent's HTTP side: state, sandboxes, metrics, the operator API.
 //!
 //! One function from a request to an [`Answer`], so that warp sees a single route and every path
-//! gets the same treatment: the prefix `/slave(1)`, a trailing slash and a `.json` are taken away
+//! gets the same treatment: the prefix `/slave(N)`, a trailing slash and a `.json` are taken away
 //! before the path is looked at, as old tools ask for all of these.
 //!
 //! Start at [`Api::answer`].
@@ -25,20 +25,20 @@ use meros_plugin_api::Plugins;
 use meros_plugin_api::authz::{Action, Decision, Object};
 use meros_proto::caller::Caller;
 use meros_shell::http::{Query, percent_decoded};
-use meros_shell::inbox::Inbox;
 use tokio::sync::oneshot;
 
 use crate::host::Host;
+use crate::mailbox::Mailbox;
 use crate::sandbox::browse::Files;
 use crate::work_dir::SANDBOXES;
-use answer::Answer;
 
-pub(crate) use serve::serve;
+pub(crate) use answer::Answer;
+pub(crate) use serve::{Answers, serve};
 
 /// What requests are answered from.
 pub(crate) struct Api {
     host: Arc<Host>,
-    inbox: Inbox<Input>,
+    inbox: Mailbox,
     plugins: Plugins,
     files: Arc<Files>,
 }
@@ -54,16 +54,16 @@ pub(crate) struct Request {
 }
 
 impl Api {
-    pub(crate) fn new(host: Arc<Host>, inbox: Inbox<Input>, plugins: Plugins) -> Self {
+    pub(crate) fn new(host: Arc<Host>, inbox: impl Into<Mailbox>, plugins: Plugins) -> Self {
         let files = Files::default();
         let sandboxes = host.work_dir.join(SANDBOXES);
         files.attach(&sandboxes.to_string_lossy(), sandboxes.clone());
-        Self { host, inbox, plugins, files: Arc::new(files) }
+        Self { host, inbox: inbox.into(), plugins, files: Arc::new(files) }
     }
 
     /// The answer to a request; never an error, since a caller must get something.
     pub(crate) async fn answer(&self, request: &Request) -> Answer {
-        let path = plain(&request.path);
+        let path = plain(&request.path, self.host.number);
         let reads = matches!(request.method, Method::GET | Method::HEAD);
         match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["api", "v1"] => self.operator(request),
@@ -109,11 +109,11 @@ impl Request {
     }
 }
 
-/// A path's parts without what makes no difference.
-fn plain(path: &str) -> Vec<String> {
+/// A path's parts without what makes no difference to the agent of this number.
+fn plain(path: &str, number: u32) -> Vec<String> {
     let mut parts: Vec<String> =
         path.split('/').filter(|part| !part.is_empty()).map(percent_decoded).collect();
-    if parts.first().is_some_and(|first| first == "slave(1)") {
+    if parts.first().is_some_and(|first| *first == format!("slave({number})")) {
         parts.remove(0);
     }
     if let Some(last) = parts.last_mut()
@@ -138,8 +138,10 @@ mod tests {
             "/slave%281%29/state.json/",
             "//slave(1)//state",
         ] {
-            assert_eq!(plain(path), ["state"], "{path}");
+            assert_eq!(plain(path, 1), ["state"], "{path}");
         }
-        assert_eq!(plain("/"), Vec::<String>::new());
+        assert_eq!(plain("/", 1), Vec::<String>::new());
+        assert_eq!(plain("/slave(2)/state", 2), ["state"]);
+        assert_eq!(plain("/slave(2)/state", 1), ["slave(2)", "state"]);
     }
 }

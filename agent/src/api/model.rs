@@ -166,11 +166,15 @@ fn task_object(
     let key = &task.spec.key;
     let statuses = task.updates.iter().map(|update| {
         let status = status(host, Some(agent), key, &task.container, update);
-        json!({
+        let mut object = json!({
             "state": status.state().as_str_name(),
             "timestamp": status.timestamp(),
             "container_status": status.container_status,
-        })
+        });
+        if let Some(healthy) = status.healthy {
+            object["healthy"] = json!(healthy);
+        }
+        object
     });
     let role = task.spec.resources.allocations().keys().next().map(ToString::to_string);
     let mut object = json!({
@@ -184,6 +188,9 @@ fn task_object(
         "role": role.unwrap_or_else(|| framework.role().to_owned()),
         "statuses": statuses.collect::<Value>(),
     });
+    if let Some(check) = &info.health_check {
+        object["health_check"] = json!(check);
+    }
     let user = info.command.as_ref().and_then(|command| command.user.as_deref());
     if let Some(user) = user.or(framework.user.as_deref()) {
         object["user"] = json!(user);

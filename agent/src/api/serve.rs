@@ -17,11 +17,23 @@ use warp::reply::Response;
 use super::answer::Answer;
 use super::{Api, Request};
 
+/// What answers requests: one agent, or the herd that it belongs to.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// The answer to a request; never an error, since a caller must get something.
+    fn answer(&self, request: &Request) -> impl Future<Output = Answer> + Send;
+}
+
+impl Answers for Api {
+    fn answer(&self, request: &Request) -> impl Future<Output = Answer> + Send {
+        Api::answer(self, request)
+    }
+}
+
 /// Nothing that an agent is asked is anywhere near as long.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
-/// Serves until `done` is cancelled.
-pub(crate) async fn serve(api: Api, listener: TcpListener, done: CancellationToken) {
+/// Serves what `api` answers until `done` is cancelled.
+pub(crate) async fn serve(api: impl Answers, listener: TcpListener, done: CancellationToken) {
     let api = Arc::new(api);
     let raw_query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let route = warp::method()
@@ -32,13 +44,13 @@ pub(crate) async fn serve(api: Api, listener: TcpListener, done: CancellationTok
         .and(warp::body::stream())
         .then(move |method, path, query, headers, connection, body| {
             let api = Arc::clone(&api);
-            async move { respond(&api, method, path, query, headers, connection, body).await }
+            async move { respond(&*api, method, path, query, headers, connection, body).await }
         });
     server::serve(listener, warp::service(route), done).await;
 }
 
 async fn respond(
-    api: &Api,
+    api: &impl Answers,
     method: Method,
     path: FullPath,
     query: String,

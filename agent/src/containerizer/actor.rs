@@ -1,18 +1,12 @@
 //! The task behind a [`Containerizer`](super::Containerizer): owns the state of every container.
 //!
-//! ```text
-//! Waiting ──▶ Preparing ──▶ Ready ──▶ Sent ──Started──▶ Running ──Exited──▶ forgotten
-//!    └───────────┴────────────┴─────────┴── LaunchFailed ──▶ forgotten
-//! ```
-//!
-//! What may block (the sandbox, the user) is prepared aside, a batch at a time. At most
-//! [`WINDOW`] starts are at the launcher unanswered, so that a kill never waits behind a thousand of
-//! them, and the launcher stays small.
+//! What may block (the sandbox, the user) is prepared aside, a batch at a time: see
+//! [`launching`](super::launching). What the launcher says is taken in by [`told`](super::told), its
+//! death by [`relink`](super::relink).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io,
-    sync::Arc,
     time::Duration,
 };
 
@@ -21,29 +15,28 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::{
+    adopt::{Base, Engaged},
     config::{ContainerizerConfig, StartError},
-    event::{ContainerEvent, WaitStatus},
+    container::{self, Stage},
+    event::{ContainerEvent, Found},
     handle::LaunchSpec,
-    isolators::Isolators,
-    plain,
-    prepare::{self, Prepared},
+    orphans::Orphans,
+    prepare::Prepared,
 };
 use crate::launcher::{
-    client::{self, Launcher},
-    wire::{End, Notice, Order, Start},
+    client::Launcher,
+    wire::{Order, Start},
 };
 
-/// So many starts may be at the launcher unanswered.
-const WINDOW: usize = 128;
-/// So many launches are prepared at a time.
-const BATCH: usize = 64;
 /// With so many events unread the launcher's are left in its socket.
 const PENDING_MAX: usize = 1024;
 /// How long the launcher may take to end beyond the grace of its tasks.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the launcher may take to take in what it is told last.
+const DETACH_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the reader of events is waited for once everything ended.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -52,37 +45,32 @@ const READER_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) enum Ask {
     Launch(Box<LaunchSpec>),
     Kill { container: ContainerId, grace: Duration },
+    Forget { container: ContainerId },
+    Detach { done: oneshot::Sender<()> },
     Stop { done: oneshot::Sender<()> },
-}
-
-/// Where a container is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    Preparing { killed: bool },
-    Ready,
-    Sent,
-    Running,
 }
 
 #[derive(Debug)]
 pub(super) struct Actor {
-    config: ContainerizerConfig,
-    isolators: Arc<Isolators>,
-    /// How the mark of this agent's tasks begins: `<instance>/`.
-    mark: Arc<str>,
-    launcher: Launcher,
+    pub(super) base: Base,
+    /// `None` once it ended as asked.
+    pub(super) launcher: Option<Launcher>,
     asks: mpsc::UnboundedReceiver<Ask>,
     events: mpsc::Sender<ContainerEvent>,
-    containers: HashMap<ContainerId, Stage>,
-    waiting: VecDeque<LaunchSpec>,
-    preparing: Option<JoinHandle<Vec<Prepared>>>,
-    ready: VecDeque<(ContainerId, Start)>,
+    pub(super) containers: HashMap<ContainerId, Stage>,
+    /// Those that ended, by the launcher's word, and are to be forgotten when that is on record.
+    pub(super) unconfirmed: HashSet<ContainerId>,
+    pub(super) orphans: Orphans,
+    pub(super) waiting: VecDeque<LaunchSpec>,
+    pub(super) preparing: Option<JoinHandle<Vec<Prepared>>>,
+    pub(super) ready: VecDeque<(ContainerId, Start)>,
     /// How many are `Sent`.
-    unanswered: usize,
+    pub(super) unanswered: usize,
     /// Encoded orders.
-    outgoing: Vec<u8>,
-    pending: VecDeque<ContainerEvent>,
+    pub(super) outgoing: Vec<u8>,
+    pub(super) pending: VecDeque<ContainerEvent>,
+    /// When launchers were lost.
+    pub(super) losses: VecDeque<tokio::time::Instant>,
     /// Who waits for the end; asked for once there is one.
     stopping: Vec<oneshot::Sender<()>>,
 }
@@ -91,68 +79,74 @@ pub(super) struct Actor {
 enum Outcome {
     /// Everything ended, as asked.
     Stopped,
-    /// The launcher is gone, or can't be understood.
-    Lost(io::Error),
+    /// There is no launcher, and there will be none.
+    Lost(StartError),
     /// Nobody can ask anything any more.
     Dropped,
+    /// The launcher is to be let go of.
+    Detached(oneshot::Sender<()>),
 }
 
 impl Actor {
+    /// Takes over what is there, or starts a launcher.
     pub(super) async fn start(
         config: ContainerizerConfig,
         asks: mpsc::UnboundedReceiver<Ask>,
         events: mpsc::Sender<ContainerEvent>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Vec<Found>), StartError> {
         let blocking = move || {
-            let config = prepare::absolute(config)?;
-            let instance = prepare::instance_name(&config)?;
-            let mark: Arc<str> = format!("{instance}/").into();
-            let swept = format!("{}={mark}", plain::MARK);
-            let detect = || Isolators::detect(instance.clone(), config.cgroups, config.cfs_quota);
-            client::end_previous(&config.work_dir)?;
-            detect().sweep(swept.as_bytes());
-            // Again: the sweep took the instance's own groups with it.
-            let isolators = detect();
-            let greeted = client::start(&config, &instance, isolators.mounts())
-                .inspect_err(|_| isolators.sweep(swept.as_bytes()))?;
-            Ok((config, Arc::new(isolators), mark, greeted))
+            let base = Base::of(config)?;
+            let engaged = base.engage().inspect_err(|_| base.isolators.withdraw())?;
+            let known = engaged.told.keys().cloned().collect();
+            let survivors = base.survivors(&known);
+            Ok((base, engaged, survivors))
         };
         let started = tokio::task::spawn_blocking(blocking).await;
-        let (config, isolators, mark, greeted) =
-            started.map_err(|error| StartError::Greeting(error.to_string()))??;
-        let launcher =
-            Launcher::new(greeted).map_err(|error| StartError::Greeting(error.to_string()))?;
-        info!(pid = launcher.pid(), "launcher started");
-        Ok(Self {
-            config,
-            isolators,
-            mark,
-            launcher,
+        let unanswered = |error: &dyn std::error::Error| StartError::Greeting(error.to_string());
+        let (base, engaged, survivors) = started.map_err(|error| unanswered(&error))??;
+        let Engaged { attached, told, orders } = engaged;
+        let launcher = Launcher::new(attached).map_err(|error| unanswered(&error))?;
+        let orphans = Orphans::new(base.isolators.clone(), base.mark.clone());
+        let mut actor = Self {
+            base,
+            launcher: Some(launcher),
             asks,
             events,
             containers: HashMap::new(),
+            unconfirmed: HashSet::new(),
+            orphans,
             waiting: VecDeque::new(),
             preparing: None,
             ready: VecDeque::new(),
             unanswered: 0,
             outgoing: Vec::new(),
             pending: VecDeque::new(),
+            losses: VecDeque::new(),
             stopping: Vec::new(),
-        })
+        };
+        orders.iter().for_each(|order| actor.order(order));
+        let mut found: Vec<_> =
+            told.into_values().filter_map(|notice| actor.find(notice)).collect();
+        for survivor in survivors {
+            let (container, pid) = (survivor.container.clone(), survivor.pid);
+            actor.follow(survivor.container, pid, Some(survivor.process), None);
+            found.push(Found::Running { container, pid });
+        }
+        Ok((actor, found))
     }
 
     pub(super) fn notices(&self) -> Vec<String> {
-        self.isolators.notices().to_vec()
+        self.base.isolators.notices().to_vec()
     }
 
     pub(super) async fn run(mut self) {
-        let outcome = self.serve().await;
-        match &outcome {
+        match self.serve().await {
             Outcome::Stopped => debug!("launcher ended"),
             // As after the agent's death: the launcher keeps its tasks for the recovery timeout.
             Outcome::Dropped => return,
-            Outcome::Lost(lost) => {
-                error!(error = lost as &dyn std::error::Error, "launcher lost");
+            Outcome::Detached(done) => return self.detach(done).await,
+            Outcome::Lost(why) => {
+                error!(error = &why as &dyn std::error::Error, "no launcher any more");
                 self.pending.push_back(ContainerEvent::LauncherLost);
             }
         }
@@ -164,16 +158,12 @@ impl Actor {
         tokio::pin!(stop_by);
         let events = self.events.clone();
         loop {
-            let batch = self.next_batch();
-            if let Some(batch) = batch {
-                let (isolators, mark) = (Arc::clone(&self.isolators), Arc::clone(&self.mark));
-                let deadline = self.config.start_deadline;
-                self.preparing = Some(tokio::task::spawn_blocking(move || {
-                    prepare::all(batch, &isolators, &mark, deadline)
-                }));
-            }
+            self.prepare_next();
             self.send_ready();
             let (was_stopping, open) = (self.is_stopping(), !events.is_closed());
+            if was_stopping && self.launcher.is_none() && self.orphans.is_empty() {
+                return Outcome::Stopped;
+            }
             let read = self.pending.len() < PENDING_MAX || !open || was_stopping;
             tokio::select! {
                 biased;
@@ -184,21 +174,34 @@ impl Actor {
                     }
                 }
                 ask = self.asks.recv() => match ask {
-                    Some(ask) => self.take(ask),
+                    Some(Ask::Launch(spec)) => self.launch(*spec),
+                    Some(Ask::Kill { container, grace }) => self.kill(container, grace),
+                    Some(Ask::Forget { container }) => self.forget(container),
+                    Some(Ask::Detach { done }) => return Outcome::Detached(done),
+                    Some(Ask::Stop { done }) => self.stop(done),
                     None => return Outcome::Dropped,
                 },
-                prepared = finished(&mut self.preparing) => self.prepared(prepared),
-                turned = self.launcher.turn(read, &mut self.outgoing) => {
-                    match turned.and_then(|()| self.take_notices()) {
-                        Ok(false) => {}
-                        Ok(true) => return Outcome::Stopped,
-                        // Its last word may have been lost on the way.
-                        Err(_) if was_stopping => return Outcome::Stopped,
-                        Err(error) => return Outcome::Lost(error),
+                prepared = super::launching::finished(&mut self.preparing) => {
+                    self.prepared(prepared);
+                }
+                ended = self.orphans.next() => self.orphan_ended(ended),
+                turned = turn(&mut self.launcher, read, &mut self.outgoing) => {
+                    let lost = match turned.and_then(|()| self.take_notices()) {
+                        Ok(false) => None,
+                        Ok(true) => Some(io::Error::other("it ended")),
+                        Err(error) => Some(error),
+                    };
+                    if lost.is_some() && was_stopping {
+                        // As asked; its last word may have been lost on the way.
+                        self.launcher_ended().await;
+                    } else if let Some(lost) = lost
+                        && let Err(why) = self.relink(lost).await
+                    {
+                        return Outcome::Lost(why);
                     }
                 }
                 () = &mut stop_by => {
-                    warn!("the launcher did not end in time");
+                    warn!("not all ended in time");
                     return Outcome::Stopped;
                 }
             }
@@ -206,79 +209,24 @@ impl Actor {
                 self.pending.clear();
             }
             if !was_stopping && self.is_stopping() {
-                let patience = self.config.stop_grace + STOP_PATIENCE;
+                let patience = self.base.config.stop_grace + STOP_PATIENCE;
                 stop_by.as_mut().reset(tokio::time::Instant::now() + patience);
             }
         }
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         !self.stopping.is_empty()
     }
 
-    fn take(&mut self, ask: Ask) {
-        match ask {
-            Ask::Launch(spec) => self.launch(*spec),
-            Ask::Kill { container, grace } => self.kill(container, grace),
-            Ask::Stop { done } => self.stop(done),
-        }
-    }
-
-    fn launch(&mut self, spec: LaunchSpec) {
-        if self.is_stopping() {
-            self.fail(spec.container, "the agent is stopping".to_owned());
-            return;
-        }
-        if self.containers.contains_key(&spec.container) {
-            // Answered already, or about to be: a second answer would be taken for the first's.
-            error!(container = %spec.container, "launched twice");
-            return;
-        }
-        self.containers.insert(spec.container.clone(), Stage::Waiting);
-        self.waiting.push_back(spec);
-    }
-
-    fn next_batch(&mut self) -> Option<Vec<LaunchSpec>> {
-        if self.preparing.is_some() || self.waiting.is_empty() || self.ready.len() >= WINDOW {
-            return None;
-        }
-        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
-        for spec in &batch {
-            self.containers.insert(spec.container.clone(), Stage::Preparing { killed: false });
-        }
-        Some(batch)
-    }
-
-    fn prepared(&mut self, batch: Vec<Prepared>) {
-        self.preparing = None;
-        for Prepared { container, start } in batch {
-            let killed =
-                self.containers.get(&container) == Some(&Stage::Preparing { killed: true });
-            match start {
-                _ if killed => self.fail_killed(container),
-                _ if self.is_stopping() => self.fail(container, "the agent is stopping".to_owned()),
-                Err(message) => self.fail(container, message),
-                Ok(start) => {
-                    self.containers.insert(container.clone(), Stage::Ready);
-                    self.ready.push_back((container, start));
-                }
-            }
-        }
-    }
-
-    fn send_ready(&mut self) {
-        while self.unanswered < WINDOW
-            && let Some((container, start)) = self.ready.pop_front()
-        {
-            Order::Start(Box::new(start)).encode(&mut self.outgoing);
-            self.containers.insert(container, Stage::Sent);
-            self.unanswered += 1;
-        }
+    /// Queues an order to the launcher.
+    pub(super) fn order(&mut self, order: &Order) {
+        order.encode(&mut self.outgoing);
     }
 
     fn kill(&mut self, container: ContainerId, grace: Duration) {
         match self.containers.get_mut(&container) {
-            None => {}
+            None | Some(Stage::Abandoned) => {}
             Some(Stage::Waiting) => {
                 self.waiting.retain(|spec| spec.container != container);
                 self.fail_killed(container);
@@ -288,11 +236,19 @@ impl Actor {
                 self.ready.retain(|(ready, _)| *ready != container);
                 self.fail_killed(container);
             }
-            Some(Stage::Sent | Stage::Running) => {
-                let grace_ms = millis(grace);
-                let container = container.as_str().to_owned();
-                Order::Kill { container, grace_ms }.encode(&mut self.outgoing);
+            Some(Stage::Sent { kill_at } | Stage::Running { kill_at, .. }) => {
+                container::hasten(kill_at, grace);
+                let (container, grace_ms) = (container.as_str().to_owned(), millis(grace));
+                self.order(&Order::Kill { container, grace_ms });
             }
+            Some(Stage::Orphan) => self.orphans.kill(&container, grace),
+        }
+    }
+
+    fn forget(&mut self, container: ContainerId) {
+        // An end that the launcher doesn't know of is none of its business.
+        if self.unconfirmed.remove(&container) {
+            self.order(&Order::Forget { container: container.as_str().to_owned() });
         }
     }
 
@@ -307,87 +263,46 @@ impl Actor {
         for container in unsent {
             self.fail(container, "the agent is stopping".to_owned());
         }
-        Order::End { grace_ms: millis(self.config.stop_grace) }.encode(&mut self.outgoing);
+        let grace = self.base.config.stop_grace;
+        self.orphans.kill_all(grace);
+        self.order(&Order::End { grace_ms: millis(grace) });
     }
 
-    /// True when the launcher says that it has ended.
-    fn take_notices(&mut self) -> io::Result<bool> {
-        while let Some(notice) = self.launcher.next_notice()? {
-            match notice {
-                Notice::Hello(_) => {}
-                Notice::Started { container, pid } => self.started(container, pid),
-                Notice::StartFailed { container, step, errno } => {
-                    self.start_failed(container, step, errno);
+    async fn launcher_ended(&mut self) {
+        let Some(launcher) = self.launcher.take() else { return };
+        blocking(move || launcher.wait(STOP_PATIENCE)).await;
+    }
+
+    /// Tells the launcher what is still to be told, and lets go of it.
+    async fn detach(mut self, done: oneshot::Sender<()>) {
+        let told = async {
+            while !self.outgoing.is_empty() {
+                let launcher = self.launcher.as_mut();
+                let Some(launcher) = launcher else { return };
+                if launcher.turn(false, &mut self.outgoing).await.is_err() {
+                    return;
                 }
-                Notice::Exited { container, end, oom, reports } => {
-                    self.exited(container, end, oom, &reports);
-                }
-                Notice::Ended => return Ok(true),
             }
-        }
-        Ok(false)
-    }
-
-    fn started(&mut self, container: String, pid: i32) {
-        let Some(container) = self.answered(container) else { return };
-        self.containers.insert(container.clone(), Stage::Running);
-        self.pending.push_back(ContainerEvent::Started { container, pid });
-    }
-
-    fn start_failed(&mut self, container: String, step: String, errno: i32) {
-        let Some(container) = self.answered(container) else { return };
-        self.fail(container, failure_text(step, errno));
-    }
-
-    /// The container of a start that was answered, if it was awaited.
-    fn answered(&mut self, container: String) -> Option<ContainerId> {
-        let container = ContainerId::parse(&container).ok()?;
-        if self.containers.get(&container) != Some(&Stage::Sent) {
-            warn!(%container, "the launcher answered a start that it was not asked for");
-            return None;
-        }
-        self.unanswered -= 1;
-        Some(container)
-    }
-
-    fn exited(&mut self, container: String, end: End, oom: bool, reports: &[Vec<u8>]) {
-        let Ok(container) = ContainerId::parse(&container) else { return };
-        if self.containers.remove(&container).is_none() {
-            warn!(%container, "the launcher reported the end of an unknown container");
-            return;
-        }
-        let status = match end {
-            End::Exit(status) => WaitStatus::Exited(status.into()),
-            End::Signal(signal) => WaitStatus::Signaled(signal.into()),
         };
-        let verdict = self.isolators.judge(status, reports);
-        self.pending.push_back(ContainerEvent::Exited {
-            container,
-            status,
-            oom: oom || verdict.oom,
-            mem_peak_bytes: verdict.mem_peak_bytes,
-        });
-    }
-
-    fn fail(&mut self, container: ContainerId, message: String) {
-        self.containers.remove(&container);
-        self.pending.push_back(ContainerEvent::LaunchFailed { container, message });
-    }
-
-    fn fail_killed(&mut self, container: ContainerId) {
-        self.fail(container, "killed before it was started".to_owned());
+        if tokio::time::timeout(DETACH_PATIENCE, told).await.is_err() {
+            warn!("the launcher did not take in all that it was told");
+        }
+        drop(self);
+        let _ = done.send(());
     }
 
     /// After the loop: sees to it that nothing is left, hands out what was not read yet, and says so.
     async fn clean_up(self) {
-        let Self { launcher, isolators, mark, events, pending, stopping, mut asks, .. } = self;
-        let ended = tokio::task::spawn_blocking(move || {
-            launcher.wait(STOP_PATIENCE);
-            isolators.sweep(format!("{}={mark}", plain::MARK).as_bytes());
-        });
-        if let Err(error) = ended.await {
-            error!(error = &error as &dyn std::error::Error, "could not clean up");
-        }
+        let Self { base, launcher, events, pending, stopping, mut asks, orphans, .. } = self;
+        // Who is swept needs no following.
+        drop(orphans);
+        blocking(move || {
+            if let Some(launcher) = launcher {
+                launcher.wait(STOP_PATIENCE);
+            }
+            base.isolators.sweep(&base.marker());
+        })
+        .await;
         let hand_out = async {
             for event in pending {
                 if events.send(event).await.is_err() {
@@ -407,51 +322,28 @@ impl Actor {
         // Asked meanwhile.
         asks.close();
         while let Some(ask) = asks.recv().await {
-            if let Ask::Stop { done } = ask {
+            if let Ask::Stop { done } | Ask::Detach { done } = ask {
                 let _ = done.send(());
             }
         }
     }
 }
 
-/// The result of a batch; waits for ever while there is none.
-async fn finished(preparing: &mut Option<JoinHandle<Vec<Prepared>>>) -> Vec<Prepared> {
-    match preparing {
-        Some(handle) => handle.await.unwrap_or_else(|error| {
-            // The containers of the batch stay unanswered: as good a state as a panic leaves.
-            error!(error = &error as &dyn std::error::Error, "could not prepare containers");
-            Vec::new()
-        }),
+/// A turn of the launcher's stream; waits for ever while there is none.
+async fn turn(launcher: &mut Option<Launcher>, read: bool, orders: &mut Vec<u8>) -> io::Result<()> {
+    match launcher {
+        Some(launcher) => launcher.turn(read, orders).await,
         None => std::future::pending().await,
     }
 }
 
-/// `exec /nope: No such file or directory`, as people know it from their shells.
-fn failure_text(step: String, errno: i32) -> String {
-    if errno == 0 {
-        return step;
+/// Does what blocks, aside.
+async fn blocking(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        error!(error = &error as &dyn std::error::Error, "could not clean up");
     }
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
-    format!("{step}: {text}")
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_says_what_was_tried_and_why_it_failed() {
-        for (step, errno, text) in [
-            ("exec /nope", 2, "exec /nope: No such file or directory"),
-            ("exec /x", 13, "exec /x: Permission denied"),
-            ("killed before it was started", 0, "killed before it was started"),
-        ] {
-            assert_eq!(failure_text(step.to_owned(), errno), text);
-        }
-    }
 }

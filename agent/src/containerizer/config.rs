@@ -65,6 +65,20 @@ pub enum StartError {
     /// The launcher of a previous agent is still there and has an agent already.
     #[error("another agent is using the work directory {}", .0.display())]
     InUse(PathBuf),
+    /// The launcher that runs is of a release that can't be spoken with, or another agent's.
+    #[error(
+        "the launcher in {} (pid {pid}) {what}: start the agent that it belongs to, or end it and \
+         its tasks with `kill {pid}`",
+        work_dir.display()
+    )]
+    Foreign {
+        /// The directory.
+        work_dir: PathBuf,
+        /// The launcher's process.
+        pid: u32,
+        /// What it is instead.
+        what: String,
+    },
     /// The launcher of a previous agent can neither be asked nor made to end.
     #[error("the launcher left by a previous agent (pid {0}) does not end")]
     Leftover(i32),

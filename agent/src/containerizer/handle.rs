@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     actor::{Actor, Ask},
     config::{ContainerizerConfig, StartError},
-    event::ContainerEvent,
+    event::{ContainerEvent, Found},
 };
 
 /// How many events may wait for a slow reader before the launcher's are left in its socket.
@@ -51,20 +51,20 @@ pub struct Limits {
 }
 
 impl Containerizer {
-    /// Starts the launcher process and what talks to it, after ending whatever a previous agent left
-    /// in this work directory.
+    /// Takes over the launcher that an agent left in this work directory, or starts one, and returns
+    /// what is left of the containers of before.
     ///
     /// # Errors
-    /// See [`StartError`]; no process is left then.
+    /// See [`StartError`]; no task was ended then.
     pub async fn start(
         config: ContainerizerConfig,
-    ) -> Result<(Self, mpsc::Receiver<ContainerEvent>), StartError> {
+    ) -> Result<(Self, Vec<Found>, mpsc::Receiver<ContainerEvent>), StartError> {
         let (asks, asked) = mpsc::unbounded_channel();
         let (events, reported) = mpsc::channel(EVENT_QUEUE);
-        let actor = Actor::start(config, asked, events).await?;
+        let (actor, found) = Actor::start(config, asked, events).await?;
         let notices = actor.notices().into();
         tokio::spawn(actor.run());
-        Ok((Self { asks, notices }, reported))
+        Ok((Self { asks, notices }, found, reported))
     }
 
     /// Asks for a container. The answer is an event.
@@ -80,6 +80,21 @@ impl Containerizer {
     /// ignored: the event that tells their end is under way.
     pub fn kill(&self, container: ContainerId, grace: Duration) {
         self.ask(Ask::Kill { container, grace });
+    }
+
+    /// Says that the end of a container, or the failure of its launch, is on record: the launcher,
+    /// which reports it to every agent that comes until then, need not keep it.
+    pub fn forget(&self, container: ContainerId) {
+        self.ask(Ask::Forget { container });
+    }
+
+    /// Lets go of the launcher and returns. Its tasks run on; it keeps them, and the ends that were
+    /// not forgotten, for the recovery timeout.
+    pub async fn detach(&self) {
+        let (done, detached) = oneshot::channel();
+        self.ask(Ask::Detach { done });
+        // An error says that the actor is gone: so there is nothing to let go of.
+        let _ = detached.await;
     }
 
     /// Ends every container and the launcher; returns when no process and no cgroup of ours is left.

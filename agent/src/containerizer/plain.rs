@@ -1,10 +1,15 @@
 //! What a plain process runs: a command as the API has it, made into what the kernel takes.
 
-use meros_proto::v1;
+use meros_proto::{ids::ContainerId, v1};
 
 /// Set in the environment of every task, to `<agent instance>/<container id>`: whoever carries it
 /// descends from that task, whatever session or parent it has now.
 pub(super) const MARK: &str = "MEROS_CONTAINER";
+
+/// The variable that a task is known by. `mark` is how those of this agent's tasks begin.
+pub(super) fn marker(mark: &str, container: &ContainerId) -> Vec<u8> {
+    format!("{MARK}={mark}{container}").into_bytes()
+}
 
 /// What tasks look for programs in unless they are told otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -63,6 +63,11 @@ impl Frames {
         Ok(Some(&self.buffer[begin..begin + length]))
     }
 
+    /// What is not taken yet.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.buffer[self.taken..]
+    }
+
     /// Gives a buffer back that a burst made large: the launcher is to stay small.
     fn release(&mut self) {
         if self.taken == self.buffer.len() && self.buffer.capacity() > 64 << 10 {
@@ -80,6 +85,13 @@ pub(crate) fn frame(out: &mut Vec<u8>, body: impl FnOnce(&mut Writer<'_>)) {
     body(&mut Writer(out));
     let length = u32::try_from(out.len() - begin - 4).unwrap_or(u32::MAX);
     out[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+impl<'a> Writer<'a> {
+    /// Writes fields without a frame around them.
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
 }
 
 impl Writer<'_> {
@@ -123,6 +135,11 @@ impl Writer<'_> {
 pub(crate) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl Reader<'_> {
+    /// Whether nothing more is to be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(WireError::Short)?;
         self.0 = rest;

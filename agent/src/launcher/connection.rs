@@ -1,4 +1,4 @@
-//! The launcher's end of the socket to the agent: never waits, neither to read nor to write.
+//! The launcher's end of one stream: never waits, neither to read nor to write.
 
 use std::{
     io::{self, Read, Write},
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use meros_proto::versions;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     codec::Frames,
@@ -18,35 +18,61 @@ use super::{
 /// How much is read at once.
 const READ_SIZE: usize = 16 << 10;
 
-/// One agent.
+/// Somebody who connected: an agent once it greeted.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
     frames: Frames,
-    /// What the socket didn't take yet. Bounded by the number of tasks: each has two notices.
+    /// What the socket didn't take yet. Bounded by the number of tasks: each has a few notices.
     out: Vec<u8>,
-    greeted: bool,
-    /// What is read into.
-    buffer: Box<[u8]>,
+    /// What it greeted us with.
+    hello: Option<Hello>,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) orders: Vec<Order>,
+    /// More may come. If not, the other end is gone or said what can't be understood.
+    pub(super) open: bool,
 }
 
 impl Connection {
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            frames: Frames::default(),
-            out: Vec::new(),
-            greeted: false,
-            buffer: vec![0; READ_SIZE].into(),
-        })
+        Ok(Self { stream, frames: Frames::default(), out: Vec::new(), hello: None })
     }
 
-    /// Queues a notice; [`flush`](Self::flush) sends it. Who hasn't greeted is told nothing.
+    /// An agent's that another launcher, whose place we took, had.
+    pub(super) fn resume(
+        stream: UnixStream,
+        hello: Hello,
+        unread: &[u8],
+        unsent: Vec<u8>,
+    ) -> io::Result<Self> {
+        let mut resumed = Self::new(stream)?;
+        resumed.frames.push(unread);
+        (resumed.hello, resumed.out) = (Some(hello), unsent);
+        Ok(resumed)
+    }
+
+    /// Takes the greeting of the other end, which from now on is told things.
+    pub(super) fn greeted(&mut self, hello: Hello) {
+        self.hello = Some(hello);
+    }
+
+    pub(super) fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
+    }
+
+    /// What came and is not understood yet, and what is still to be sent.
+    pub(super) fn under_way(&self) -> (&[u8], &[u8]) {
+        (self.frames.rest(), &self.out)
+    }
+
+    /// Queues a notice; [`flush`](Self::flush) sends it.
     pub(super) fn send(&mut self, notice: &Notice) {
-        if self.greeted {
-            notice.encode(&mut self.out);
-        }
+        notice.encode(&mut self.out);
     }
 
     /// Sends as much as the socket takes.
@@ -64,6 +90,9 @@ impl Connection {
             }
         };
         self.out.drain(..sent);
+        if self.out.is_empty() && self.out.capacity() > 64 << 10 {
+            self.out = Vec::new();
+        }
         result
     }
 
@@ -72,62 +101,49 @@ impl Connection {
         !self.out.is_empty()
     }
 
-    /// Reads what is there. `None` when the agent is gone, or said what can't be understood.
-    ///
-    /// The greeting is answered here, and not returned.
-    pub(super) fn receive(&mut self) -> Option<Vec<Order>> {
+    /// Whether the other end has closed the stream, though something may be left to read.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut watched = [PollFd::new(&self.stream, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut watched, Some(&now)), Ok(1..))
+    }
+
+    /// Reads what is there.
+    pub(super) fn receive(&mut self) -> Received {
         let mut orders = Vec::new();
-        loop {
-            match self.stream.read(&mut self.buffer) {
-                Ok(0) => return None,
+        // What a launcher before us read comes first.
+        let mut open = self.take_orders(&mut orders);
+        let mut buffer = [0; READ_SIZE];
+        while open {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => open = false,
                 Ok(length) => {
-                    self.frames.push(&self.buffer[..length]);
-                    self.take_orders(&mut orders)?;
+                    self.frames.push(&buffer[..length]);
+                    open = self.take_orders(&mut orders);
                     if length < READ_SIZE {
-                        return Some(orders);
+                        break;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(orders),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
+                Err(_) => open = false,
             }
         }
+        Received { orders, open }
     }
 
-    fn take_orders(&mut self, orders: &mut Vec<Order>) -> Option<()> {
+    /// False if the stream is of no use any more.
+    fn take_orders(&mut self, orders: &mut Vec<Order>) -> bool {
         loop {
-            let order = match self.frames.take().map(|frame| frame.map(Order::decode)) {
-                Ok(None) => return Some(()),
-                Ok(Some(Ok(order))) => order,
+            match self.frames.take().map(|frame| frame.map(Order::decode)) {
+                Ok(None) => return true,
+                Ok(Some(Ok(order))) => orders.push(order),
                 Ok(Some(Err(error))) | Err(error) => {
-                    eprintln!("the agent can't be understood: {error}");
-                    return None;
+                    eprintln!("somebody who connected can't be understood: {error}");
+                    return false;
                 }
-            };
-            match order {
-                Order::Hello(hello) => self.greet(&hello)?,
-                _ if !self.greeted => {
-                    eprintln!("the agent gave an order before it greeted");
-                    return None;
-                }
-                order => orders.push(order),
             }
         }
-    }
-
-    fn greet(&mut self, hello: &Hello) -> Option<()> {
-        // Answered even if there is no common version: so the agent can say why.
-        Notice::Hello(Hello::ours()).encode(&mut self.out);
-        self.flush().ok()?;
-        if versions::agree(hello.protocol_min, hello.protocol_max).is_none() {
-            eprintln!(
-                "the agent {} speaks protocols {} to {}, and we don't",
-                hello.version, hello.protocol_min, hello.protocol_max
-            );
-            return None;
-        }
-        self.greeted = true;
-        Some(())
     }
 }
 

@@ -8,7 +8,7 @@
 use std::{
     ffi::{CStr, CString},
     io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::Path,
     ptr,
     sync::atomic::{AtomicI32, Ordering},
@@ -18,7 +18,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 
 use super::{
-    cgroups,
+    cgroups, pidfd,
     wire::{Credentials, Start},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct Common {
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) pid: i32,
+    /// See [`pidfd::identity`]; 0 for one that ended at once.
+    pub(super) identity: u64,
     /// Readable when the task ran out of memory.
     pub(super) oom_events: Option<OwnedFd>,
 }
@@ -107,6 +109,7 @@ fn join_and_run(
         descriptors: [common.null.as_raw_fd(), files.stdout.as_raw_fd(), files.stderr.as_raw_fd()],
         oom_score: common.oom_score.as_deref(),
         user: order.user.as_ref(),
+        launcher: std::process::id(),
         candidates: &candidates,
         argv: &argv,
         env: &env,
@@ -115,12 +118,16 @@ fn join_and_run(
     };
     let number = spawn(&plan, stack, pid)?;
     match Step::from_code(plan.failed.load(Ordering::Relaxed)) {
-        None => Ok(Started { pid: number, oom_events }),
+        None => Ok(Started { pid: number, identity: identity(number), oom_events }),
         Some(step) => Err(Failure {
             step: step.describe(order, program),
             errno: plan.errno.load(Ordering::Relaxed),
         }),
     }
+}
+
+fn identity(pid: i32) -> u64 {
+    pidfd::open(pid).map_or(0, |process| pidfd::identity(process.as_fd()))
 }
 
 /// Waits for the last process to be out of them: it ended, but it may be on its way yet.
@@ -243,6 +250,8 @@ struct Plan<'a> {
     descriptors: [RawFd; 3],
     oom_score: Option<&'a [u8]>,
     user: Option<&'a Credentials>,
+    /// The child's parent, without which it isn't to go on.
+    launcher: u32,
     /// NULL-terminated, as the next two.
     candidates: &'a [*const libc::c_char],
     argv: &'a [*const libc::c_char],
@@ -366,6 +375,11 @@ fn become_task(plan: &Plan<'_>) -> Step {
             {
                 return Step::User;
             }
+        }
+        // Of a launcher that died before it said so nobody knows this start: who looks for what it
+        // left must not find a program that is executed after he looked.
+        if libc::getppid().cast_unsigned() != plan.launcher {
+            return Step::Exec;
         }
         let none: u64 = 0;
         let how = libc::SIG_SETMASK;

@@ -1,9 +1,10 @@
 //! System calls that have no safe wrapper among our dependencies, each made safe here.
 
 use std::{
+    ffi::{CStr, CString},
     io,
     mem::MaybeUninit,
-    os::fd::{FromRawFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
 };
 
@@ -105,6 +106,36 @@ pub(super) fn close_from(first: u32) {
     // SAFETY: called before we opened any descriptor of our own; nobody owns one from `first` on.
     unsafe {
         libc::syscall(libc::SYS_close_range, first, u32::MAX, 0);
+    }
+}
+
+/// Goes on as another program. Returns only if that failed.
+///
+/// Not by way of the standard library, which lets signals through before it tries: one that comes
+/// then, and finds its default action, ends us.
+pub(super) fn execute(program: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    #[expect(unsafe_code, reason = "execve(2) has no safe wrapper that leaves signals alone")]
+    // SAFETY: NUL-terminated strings, and NULL-terminated arrays of such, that outlive the call.
+    unsafe {
+        libc::execve(program.as_ptr(), argv.as_ptr(), env.as_ptr());
+    }
+    io::Error::last_os_error()
+}
+
+/// A descriptor that the program before us, in this same process, left open to us by its number.
+pub(super) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    #[expect(unsafe_code, reason = "a number becomes a descriptor")]
+    // SAFETY: asked for its flags only, a number that is no descriptor is an error. Each is taken
+    // once, before we opened anything that could have got the number by chance.
+    unsafe {
+        if libc::fcntl(fd, libc::F_GETFD) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
     }
 }
 

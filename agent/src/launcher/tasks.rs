@@ -1,12 +1,16 @@
 //! The launcher's table of tasks, from the order to start one to the report of its end.
 //!
 //! ```text
-//! Starting ──started──▶ Running ──main process ended──▶ Ending ──tree and cgroups gone──▶ reported
-//!    └──failed──▶ reported
+//! Starting ──started──▶ Running ──main process ended──▶ Ending ──tree and cgroups gone──▶ an end
+//!    └──failed──▶ an end                                            an end ──forgotten──▶ nothing
 //! ```
 //!
+//! What is told is a state of this table, so that it can be told again: to an agent that comes back
+//! by [`inventory`](Tasks::inventory), as it changes by [`take_notices`](Tasks::take_notices).
+//!
 //! Nothing here blocks: what may is left to [`Workers`], what has to wait to a timer. Signals are
-//! sent from here, since only who collects children knows that a number still means the same.
+//! sent from this thread ([`ending`](super::ending)), since only who collects children knows that a
+//! number still means the same.
 
 use std::{
     collections::BTreeMap,
@@ -18,25 +22,23 @@ use std::{
 use rustix::process::{Pid, Signal};
 
 use super::{
-    cgroups,
+    ends::{Ends, Outcome},
     start::{Failure, Started},
-    tree,
+    traces::{Layouts, Traces},
     wire::{End, Notice, Start},
-    workers::{Clean, Done, Workers},
+    workers::{Done, Workers},
 };
-
-/// The first wait for what was killed to be gone; doubled each time.
-const SETTLE_FIRST: Duration = Duration::from_millis(1);
-/// It grows so often.
-const SETTLE_DOUBLINGS: u32 = 9;
 
 /// All tasks, by name.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    workers: Workers,
-    tasks: BTreeMap<Rc<str>, Task>,
+    pub(super) workers: Workers,
+    pub(super) tasks: BTreeMap<Rc<str>, Task>,
+    /// What became of those that are over.
+    pub(super) ends: Ends,
+    layouts: Layouts,
     /// The main processes that are not collected.
-    mains: BTreeMap<i32, Rc<str>>,
+    pub(super) mains: BTreeMap<i32, Rc<str>>,
     /// Children that ended before we were told which task they are.
     early: BTreeMap<i32, End>,
     /// Memory watches, by descriptor.
@@ -48,27 +50,32 @@ pub(super) struct Tasks {
     ending: bool,
 }
 
+/// What is known of one task. There may be thousands: keep it small.
 #[derive(Debug)]
-struct Task {
-    stage: Stage,
+pub(super) struct Task {
+    pub(super) stage: Stage,
     /// When SIGKILL follows; set once the task is to end.
-    kill_at: Option<Instant>,
-    /// Its cgroups in the order in which they were made.
-    groups: Vec<Vec<u8>>,
-    reports: Vec<Vec<u8>>,
-    marker: Vec<u8>,
-    oom_events: Option<OwnedFd>,
+    pub(super) kill_at: Option<Instant>,
+    pub(super) traces: Rc<Traces>,
+    pub(super) oom_events: Option<OwnedFd>,
     /// They told of it.
-    oom: bool,
+    pub(super) oom: bool,
     /// Its start was reported as failed: nothing further is to be said.
-    given_up: bool,
+    pub(super) given_up: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+pub(super) enum Stage {
     Starting,
-    Running { pid: i32 },
-    Ending { pid: i32, end: End, round: u32 },
+    Running { main: Main },
+    Ending { main: Main, end: End, round: u32 },
+}
+
+/// A main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Main {
+    pub(super) pid: i32,
+    pub(super) identity: u64,
 }
 
 impl Tasks {
@@ -76,6 +83,8 @@ impl Tasks {
         Self {
             workers,
             tasks: BTreeMap::new(),
+            ends: Ends::default(),
+            layouts: Layouts::default(),
             mains: BTreeMap::new(),
             early: BTreeMap::new(),
             watches: BTreeMap::new(),
@@ -91,8 +100,28 @@ impl Tasks {
         self.workers.wake()
     }
 
+    /// What changed since the last call.
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// All there is, for an agent that knows nothing of it.
+    pub(super) fn inventory(&self) -> impl Iterator<Item = Notice> {
+        let told = self.tasks.iter().filter(|(_, task)| !task.given_up).map(|(name, task)| {
+            let container = name.as_ref().to_owned();
+            match task.stage {
+                Stage::Starting => Notice::Starting { container },
+                Stage::Running { main } | Stage::Ending { main, .. } => {
+                    Notice::Started { container, pid: main.pid, identity: main.identity }
+                }
+            }
+        });
+        told.chain(self.ends.notices())
+    }
+
+    /// The end of a task is on record.
+    pub(super) fn forget(&mut self, container: &str) {
+        self.ends.forget(container);
     }
 
     /// Nothing runs, and nothing is on its way.
@@ -107,70 +136,63 @@ impl Tasks {
 
     /// Takes in the order to start a task.
     pub(super) fn start(&mut self, order: Start) {
-        if self.ending || self.tasks.contains_key(order.container.as_str()) {
-            let step = if self.ending { "the launcher is ending" } else { "already started" };
-            self.fail(order.container, step.to_owned(), 0);
+        let name = order.container.as_str();
+        if self.tasks.contains_key(name) || self.ends.contains(name) {
+            // What became of the first is told, or will be: a second answer would be taken for it.
+            eprintln!("ordered to start {name} twice");
             return;
         }
+        if self.ending {
+            self.fail(order.container, "the launcher is ending".to_owned(), 0);
+            return;
+        }
+        let groups = order.groups.iter().map(|group| group.dir.as_slice());
+        let traces = self.layouts.share(name, groups, &order.reports, &order.marker);
         let task = Task {
             stage: Stage::Starting,
             kill_at: None,
-            groups: order.groups.iter().map(|group| group.dir.clone()).collect(),
-            reports: order.reports.clone(),
-            marker: order.marker.clone(),
+            traces,
             oom_events: None,
             oom: false,
             given_up: false,
         };
-        self.tasks.insert(order.container.as_str().into(), task);
+        self.tasks.insert(name.into(), task);
         self.workers.start(order);
     }
 
-    /// Ends a task: SIGTERM now, SIGKILL after `grace`. A later call only brings SIGKILL forward.
-    pub(super) fn kill(&mut self, container: &str, grace: Duration, now: Instant) {
-        let Some((name, task)) = self.tasks.get_key_value(container) else { return };
-        let (name, stage) = (Rc::clone(name), task.stage);
-        match stage {
-            Stage::Starting => {
-                if self.workers.cancel(container) {
-                    self.tasks.remove(container);
-                    self.fail(container.to_owned(), "killed before it was started".to_owned(), 0);
-                } else {
-                    self.set_kill_time(&name, grace, now);
-                }
-            }
-            Stage::Running { pid } => {
-                let first = self.set_kill_time(&name, grace, now);
-                if grace.is_zero() {
-                    self.signal(&name, pid, Signal::KILL);
-                } else if first {
-                    self.signal(&name, pid, Signal::TERM);
-                }
-            }
-            // Killed already, by what ends every task.
-            Stage::Ending { .. } => {}
+    /// Takes in a task as another launcher, whose place we took, had it.
+    pub(super) fn resume(&mut self, name: &str, task: Task, now: Instant) {
+        let name: Rc<str> = name.into();
+        if let Some(events) = &task.oom_events {
+            self.watches.insert(events.as_raw_fd(), Rc::clone(&name));
+        }
+        if let Stage::Running { main } = task.stage {
+            self.mains.insert(main.pid, Rc::clone(&name));
+        }
+        if let Some(at) = task.kill_at {
+            self.set_timer(at, Rc::clone(&name));
+        }
+        let is_ending = matches!(task.stage, Stage::Ending { .. });
+        self.tasks.insert(Rc::clone(&name), task);
+        if is_ending {
+            self.settle(&name, now);
         }
     }
 
-    /// True the first time.
-    fn set_kill_time(&mut self, name: &Rc<str>, grace: Duration, now: Instant) -> bool {
-        let Some(task) = self.tasks.get_mut(name) else { return false };
-        let at = now + grace;
-        let first = task.kill_at.is_none();
-        if task.kill_at.is_none_or(|before| at < before) {
-            task.kill_at = Some(at);
-            self.set_timer(at, Rc::clone(name));
-        }
-        first
+    /// Traces that are shared with those of other tasks.
+    pub(super) fn traces(
+        &mut self,
+        name: &str,
+        groups: &[Vec<u8>],
+        reports: &[Vec<u8>],
+        marker: &[u8],
+    ) -> Rc<Traces> {
+        self.layouts.share(name, groups.iter().map(Vec::as_slice), reports, marker)
     }
 
-    /// Ends all tasks, and starts no more.
-    pub(super) fn end(&mut self, grace: Duration, now: Instant) {
+    /// Starts no more tasks.
+    pub(super) fn refuse_starts(&mut self) {
         self.ending = true;
-        let names: Vec<_> = self.tasks.keys().cloned().collect();
-        for name in names {
-            self.kill(&name, grace, now);
-        }
     }
 
     /// Takes in what the workers have done.
@@ -189,7 +211,8 @@ impl Tasks {
     }
 
     fn started(&mut self, container: &str, started: Started, now: Instant) {
-        let Started { pid, oom_events } = started;
+        let Started { pid, identity, oom_events } = started;
+        let main = Main { pid, identity };
         let Some((name, _)) = self.tasks.get_key_value(container) else { return };
         let name = Rc::clone(name);
         let Some(task) = self.tasks.get_mut(&name) else { return };
@@ -197,13 +220,14 @@ impl Tasks {
             self.watches.insert(events.as_raw_fd(), Rc::clone(&name));
         }
         task.oom_events = oom_events;
-        task.stage = Stage::Running { pid };
+        task.stage = Stage::Running { main };
         let kill_at = task.kill_at;
         if !task.given_up {
-            self.notices.push(Notice::Started { container: container.to_owned(), pid });
+            let container = container.to_owned();
+            self.notices.push(Notice::Started { container, pid, identity });
         }
         if let Some(end) = self.early.remove(&pid) {
-            self.main_ended(&name, pid, end, now);
+            self.main_ended(&name, end, now);
             return;
         }
         self.mains.insert(pid, Rc::clone(&name));
@@ -220,8 +244,13 @@ impl Tasks {
         }
     }
 
-    fn fail(&mut self, container: String, step: String, errno: i32) {
-        self.notices.push(Notice::StartFailed { container, step, errno });
+    pub(super) fn fail(&mut self, container: String, step: String, errno: i32) {
+        self.tell_end(container, Outcome::Failed { step, errno });
+    }
+
+    fn tell_end(&mut self, container: String, outcome: Outcome) {
+        self.ends.keep(&container, outcome.clone());
+        self.notices.push(outcome.notice(container));
     }
 
     /// Gives up the starts that take too long.
@@ -248,7 +277,7 @@ impl Tasks {
     /// Takes in the end of a child that was collected.
     pub(super) fn child_ended(&mut self, pid: i32, end: End, now: Instant) {
         if let Some(name) = self.mains.remove(&pid) {
-            self.main_ended(&name, pid, end, now);
+            self.main_ended(&name, end, now);
             return;
         }
         self.early.insert(pid, end);
@@ -259,9 +288,10 @@ impl Tasks {
         }
     }
 
-    fn main_ended(&mut self, name: &Rc<str>, pid: i32, end: End, now: Instant) {
+    fn main_ended(&mut self, name: &Rc<str>, end: End, now: Instant) {
         let Some(task) = self.tasks.get_mut(name) else { return };
-        task.stage = Stage::Ending { pid, end, round: 0 };
+        let Stage::Running { main } = task.stage else { return };
+        task.stage = Stage::Ending { main, end, round: 0 };
         if let Some(events) = task.oom_events.take() {
             self.watches.remove(&events.as_raw_fd());
             task.oom |= rustix::io::read(&events, &mut [0; 8]).is_ok();
@@ -269,83 +299,18 @@ impl Tasks {
         self.settle(name, now);
     }
 
-    /// Ends what is left of a task whose main process ended, step by step.
-    fn settle(&mut self, name: &Rc<str>, now: Instant) {
-        let Some(task) = self.tasks.get(name) else { return };
-        let Stage::Ending { pid, .. } = task.stage else { return };
-        if !task.groups.is_empty() {
-            self.workers.clean(Clean {
-                container: name.as_ref().to_owned(),
-                groups: task.groups.clone(),
-                reports: task.reports.clone(),
-            });
-            return;
-        }
-        let left = self.strays(pid, &task.marker);
-        if left.is_empty() {
-            self.gone(name, Vec::new());
-            return;
-        }
-        send(&left, Signal::KILL);
-        self.settle_later(name, now);
-    }
-
-    /// Processes are in the cgroups still: end them, and come back.
-    fn busy(&mut self, container: &str, now: Instant) {
-        let Some((name, task)) = self.tasks.get_key_value(container) else { return };
-        let name = Rc::clone(name);
-        for dir in task.groups.iter().take(1) {
-            cgroups::kill(cgroups::path(dir));
-        }
-        self.settle_later(&name, now);
-    }
-
-    fn settle_later(&mut self, name: &Rc<str>, now: Instant) {
-        if let Some(Task { stage: Stage::Ending { round, .. }, .. }) = self.tasks.get_mut(name) {
-            let wait = SETTLE_FIRST * 2_u32.pow((*round).min(SETTLE_DOUBLINGS));
-            *round += 1;
-            self.set_timer(now + wait, Rc::clone(name));
-        }
-    }
-
-    fn gone(&mut self, container: &str, reports: Vec<Vec<u8>>) {
+    pub(super) fn gone(&mut self, container: &str, reports: Vec<Vec<u8>>) {
         let Some(task) = self.tasks.remove(container) else { return };
         if let Stage::Ending { end, .. } = task.stage
             && !task.given_up
         {
-            let (container, oom) = (container.to_owned(), task.oom);
-            self.notices.push(Notice::Exited { container, end, oom, reports });
+            self.tell_end(container.to_owned(), Outcome::Exited { end, oom: task.oom, reports });
         }
     }
 
-    /// Sends a signal to the main process of a task and to all that descends from it.
-    fn signal(&self, name: &Rc<str>, pid: i32, signal: Signal) {
-        let Some(task) = self.tasks.get(name) else { return };
-        match task.groups.first().map(|dir| cgroups::path(dir)) {
-            Some(dir) if signal == Signal::KILL => cgroups::kill(dir),
-            Some(dir) => {
-                if cgroups::signal(dir, signal) {
-                    return;
-                }
-            }
-            None => {
-                let mut all = tree::descendants(pid);
-                all.extend(self.strays(pid, &task.marker));
-                all.sort_unstable();
-                all.dedup();
-                send(&all, signal);
-                return;
-            }
-        }
-        // Should it have left its cgroup, as root may.
-        send(&[pid], signal);
-    }
-
-    fn strays(&self, main: i32, marker: &[u8]) -> Vec<i32> {
-        let mut orphans = tree::orphans();
-        // A thread that was replaced leaves its children to the first one.
-        orphans.retain(|pid| !self.mains.contains_key(pid) && !self.workers.is_starting(*pid));
-        if orphans.is_empty() { orphans } else { tree::strays(main, marker, &orphans) }
+    /// The names of those whose memory is watched.
+    pub(super) fn watched(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.watches.values()
     }
 
     /// The descriptors that tell of memory, to be waited for.
@@ -362,7 +327,7 @@ impl Tasks {
         self.kill(&name, Duration::ZERO, now);
     }
 
-    fn set_timer(&mut self, at: Instant, name: Rc<str>) {
+    pub(super) fn set_timer(&mut self, at: Instant, name: Rc<str>) {
         self.timers_set += 1;
         self.timers.insert((at, self.timers_set), name);
     }
@@ -380,20 +345,13 @@ impl Tasks {
             let name = entry.remove();
             let Some(task) = self.tasks.get(&name) else { continue };
             match task.stage {
-                Stage::Running { pid } if task.kill_at.is_some_and(|at| at <= now) => {
-                    self.signal(&name, pid, Signal::KILL);
+                Stage::Running { main } if task.kill_at.is_some_and(|at| at <= now) => {
+                    self.signal(&name, main.pid, Signal::KILL);
                 }
                 Stage::Ending { .. } => self.settle(&name, now),
                 // A timer of an earlier, longer grace; or the start's end decides.
                 Stage::Running { .. } | Stage::Starting => {}
             }
         }
-    }
-}
-
-fn send(pids: &[i32], signal: Signal) {
-    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
-        // Gone meanwhile is as good.
-        let _ = rustix::process::kill_process(pid, signal);
     }
 }

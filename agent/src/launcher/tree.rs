@@ -7,19 +7,27 @@
 
 use std::{fs, io::Read};
 
+/// The state in `/proc/PID/stat` of a process that ended and is not collected.
+const ENDED: &str = "Z";
+
 /// The children of the calling process's first thread: those that lost their own parent.
 pub(crate) fn orphans() -> Vec<i32> {
     let own = std::process::id();
     numbers(&format!("/proc/self/task/{own}/children"))
 }
 
-/// Those of `orphans` that belong to the task of `main`, with all that descends from them.
-pub(crate) fn strays(main: i32, marker: &[u8], orphans: &[i32]) -> Vec<i32> {
-    let mut found: Vec<i32> = orphans
-        .iter()
-        .copied()
-        .filter(|pid| belongs_to_session(*pid, main) || is_marked(*pid, marker))
-        .collect();
+/// All processes of the host.
+pub(crate) fn everyone() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Those of `orphans` that belong to the task of `main`, with all that descends from them. `None`
+/// when that number is another's by now.
+pub(crate) fn strays(main: Option<i32>, marker: &[u8], orphans: &[i32]) -> Vec<i32> {
+    let in_session = |pid| main.is_some_and(|main| belongs_to_session(pid, main));
+    let mut found: Vec<i32> =
+        orphans.iter().copied().filter(|pid| in_session(*pid) || is_marked(*pid, marker)).collect();
     add_descendants(&mut found);
     found
 }
@@ -31,13 +39,21 @@ pub(crate) fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
-/// Every process of the host whose environment has a variable that begins so.
-pub(crate) fn marked(marker: &[u8]) -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| environment(*pid).is_some_and(|env| holds(&env, |v| v.starts_with(marker))))
-        .collect()
+/// Every process of the host whose environment has a variable that begins so, and the rest of it.
+pub(crate) fn marked(beginning: &[u8]) -> Vec<(i32, Vec<u8>)> {
+    let rest_of = |pid: i32| {
+        let env = environment(pid)?;
+        let mut variables = env.split(|byte| *byte == 0);
+        variables.find_map(|variable| variable.strip_prefix(beginning)).map(<[u8]>::to_vec)
+    };
+    everyone().into_iter().filter_map(|pid| Some((pid, rest_of(pid)?))).collect()
+}
+
+/// Whether a process leads a session, as main processes do; and has not ended.
+pub(crate) fn leads_session(pid: i32) -> bool {
+    let Some(fields) = stat_fields(pid) else { return false };
+    fields.first().is_some_and(|state| state != ENDED)
+        && fields.get(3).is_some_and(|session| session.parse() == Ok(pid))
 }
 
 /// When a process was started, in ticks since boot: with its number, that names it for good.
@@ -68,19 +84,21 @@ fn numbers(file: &str) -> Vec<i32> {
 
 fn belongs_to_session(pid: i32, main: i32) -> bool {
     let Some(fields) = stat_fields(pid) else { return false };
-    // After the name: state, ppid, pgrp, session.
-    fields.iter().skip(2).take(2).any(|id| id.parse() == Ok(main))
+    // After the name: state, ppid, pgrp, session. Who ended is gone once he is collected.
+    fields.first().is_some_and(|state| state != ENDED)
+        && fields.iter().skip(2).take(2).any(|id| id.parse() == Ok(main))
 }
 
 /// The fields of `/proc/PID/stat` after the name, which may hold anything, spaces included.
-fn stat_fields(pid: i32) -> Option<Vec<String>> {
+pub(super) fn stat_fields(pid: i32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after) = stat.rsplit_once(')')?;
     Some(after.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
 fn is_marked(pid: i32, marker: &[u8]) -> bool {
-    !marker.is_empty() && environment(pid).is_some_and(|env| holds(&env, |v| v == marker))
+    let has = |env: Vec<u8>| env.split(|byte| *byte == 0).any(|variable| variable == marker);
+    !marker.is_empty() && environment(pid).is_some_and(has)
 }
 
 fn environment(pid: i32) -> Option<Vec<u8>> {
@@ -88,10 +106,6 @@ fn environment(pid: i32) -> Option<Vec<u8>> {
     let file = fs::File::open(format!("/proc/{pid}/environ")).ok()?;
     file.take(4 << 20).read_to_end(&mut env).ok()?;
     Some(env)
-}
-
-fn holds(env: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
-    env.split(|byte| *byte == 0).any(matches)
 }
 
 #[cfg(test)]
@@ -125,17 +139,26 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_environment_and_by_its_start() {
-        let mut child = Command::new("sleep")
-            .arg("30")
+        let mut child = Command::new("sh")
+            .args(["-c", "echo; exec sleep 30"])
             .env("MEROS_TREE_TEST", "one/two")
+            .stdout(Stdio::piped())
             .spawn()
-            .expect("sleep");
+            .expect("a shell");
         let pid = i32::try_from(child.id()).expect("a pid");
-        assert_eq!(marked(b"MEROS_TREE_TEST=one/"), [pid]);
+        // Only once it runs is its environment to be seen for sure; and it may execute again.
+        child.stdout.take().expect("piped").read_exact(&mut [0]).expect("a line");
+        while fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name != "sleep\n")
+            || environment(pid).is_none_or(|env| env.is_empty())
+        {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(marked(b"MEROS_TREE_TEST=one/"), [(pid, b"two".to_vec())]);
         assert!(is_marked(pid, b"MEROS_TREE_TEST=one/two"));
         assert!(!is_marked(pid, b"MEROS_TREE_TEST=one/"));
         assert!(!is_marked(pid, b""));
         assert!(started_at(pid) >= started_at(1));
+        assert!(everyone().contains(&pid) && !leads_session(pid));
         child.kill().expect("ours");
         child.wait().expect("it ends");
     }

@@ -5,11 +5,29 @@
 //! what follows the fields it knows, so a later version may append fields; a tag it doesn't know is
 //! an error, so a new message needs a new protocol version. Both ends begin with [`Hello`].
 //!
-//! Pure: bytes in, values out. Paths and variables are bytes, as the kernel has them.
+//! After the greeting the launcher lists what it has, so that an agent that comes back knows all it
+//! missed. Each notice tells a state, not a change: one that is heard twice does no harm, and one
+//! that a dying agent did not hear is in the next one's list.
+//!
+//! Pure: bytes in, values out ([`bytes`]). Paths and variables are bytes, as the kernel
+//! has them.
+//!
+//! | version | what it brought |
+//! | --- | --- |
+//! | 1 | start, kill, end |
+//! | 2 | the list after the greeting; ends kept until they are forgotten; upgrade |
+
+mod bytes;
+#[cfg(test)]
+pub(super) mod samples;
 
 use meros_proto::versions;
 
-use super::codec::{Reader, WireError, Writer, frame};
+/// The least version of this protocol that this build speaks. Version 1 has no list: an agent could
+/// not know what such a launcher runs.
+pub(crate) const PROTOCOL_MIN: u32 = 2;
+/// The greatest.
+pub(crate) const PROTOCOL_MAX: u32 = 2;
 
 /// The first message of each end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +38,16 @@ pub(crate) struct Hello {
     pub(crate) protocol_max: u32,
     /// The sender's own version, for people.
     pub(crate) version: String,
-    /// A bit for each optional feature; none yet.
+    /// A bit each: see [`Hello::ENDING`].
     pub(crate) features: u64,
     /// The sender's process.
     pub(crate) pid: u32,
+    /// Which agent's launcher this is. Empty in version 1, as the two below.
+    pub(crate) instance: String,
+    /// Which executable the launcher runs: see [`build`](super::build). Empty from an agent.
+    pub(crate) build: String,
+    /// The format in which the launcher hands its state to the one that takes its place.
+    pub(crate) state_format: u32,
 }
 
 /// What the launcher is told.
@@ -44,6 +68,23 @@ pub(crate) enum Order {
     End {
         /// Milliseconds between SIGTERM and SIGKILL.
         grace_ms: u64,
+    },
+    /// The end of a task is on the agent's record: it need not be listed any more.
+    Forget {
+        /// Which task.
+        container: String,
+    },
+    /// How long to keep tasks without an agent.
+    Keep {
+        /// Milliseconds.
+        recovery_timeout_ms: u64,
+    },
+    /// Go on as another program. Answered by a new [`Notice::Hello`] or [`Notice::NotUpgraded`].
+    Upgrade {
+        /// The executable.
+        program: Vec<u8>,
+        /// What makes it a launcher; the launcher's own arguments follow these.
+        args: Vec<Vec<u8>>,
     },
 }
 
@@ -97,14 +138,24 @@ pub(crate) struct Group {
 /// What the launcher reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// Answers the agent's greeting.
+    /// Answers the agent's greeting. Once more after an upgrade.
     Hello(Hello),
-    /// The program was executed.
+    /// In the list: the start was ordered and is not answered yet.
+    Starting {
+        /// Which task.
+        container: String,
+    },
+    /// The list that follows the greeting is complete.
+    Listed,
+    /// The program was executed. Its end is not told yet.
     Started {
         /// Which task.
         container: String,
         /// Its main process.
         pid: i32,
+        /// Tells the process from others that had or will have its number: see
+        /// [`pidfd::identity`](super::pidfd::identity).
+        identity: u64,
     },
     /// The program was not executed, and nothing of the task is left.
     StartFailed {
@@ -128,6 +179,11 @@ pub(crate) enum Notice {
     },
     /// After [`Order::End`]: nothing is left, the launcher goes.
     Ended,
+    /// The launcher goes on as the program that it was.
+    NotUpgraded {
+        /// For people.
+        reason: String,
+    },
 }
 
 /// How a process ended.
@@ -140,330 +196,48 @@ pub(crate) enum End {
 }
 
 impl Hello {
-    /// This build's greeting.
-    pub(crate) fn ours() -> Self {
+    /// The launcher is ending its tasks, and starts none: it is to be heard, not to be asked.
+    pub(crate) const ENDING: u64 = 1;
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.features & Self::ENDING != 0
+    }
+
+    /// This process's greeting.
+    pub(crate) fn ours(instance: &str) -> Self {
         Self {
-            protocol_min: versions::PROTOCOL_MIN,
-            protocol_max: versions::PROTOCOL_MAX,
+            protocol_min: PROTOCOL_MIN,
+            protocol_max: PROTOCOL_MAX,
             version: versions::MEROS_VERSION.to_owned(),
             features: 0,
             pid: std::process::id(),
+            instance: instance.to_owned(),
+            build: String::new(),
+            state_format: 0,
         }
     }
-}
 
-impl Order {
-    /// Appends the message as a frame.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        frame(out, |w| match self {
-            Self::Hello(hello) => {
-                w.u8(1);
-                w.hello(hello);
-            }
-            Self::Start(start) => {
-                w.u8(2);
-                w.start(start);
-            }
-            Self::Kill { container, grace_ms } => {
-                w.u8(3);
-                w.bytes(container.as_bytes());
-                w.u64(*grace_ms);
-            }
-            Self::End { grace_ms } => {
-                w.u8(4);
-                w.u64(*grace_ms);
-            }
-        });
-    }
-
-    /// Reads the inside of a frame.
-    ///
-    /// # Errors
-    /// See [`WireError`].
-    pub(crate) fn decode(frame: &[u8]) -> Result<Self, WireError> {
-        let mut r = Reader(frame);
-        Ok(match r.u8()? {
-            1 => Self::Hello(r.hello()?),
-            2 => Self::Start(Box::new(r.start()?)),
-            3 => Self::Kill { container: r.text()?, grace_ms: r.u64()? },
-            4 => Self::End { grace_ms: r.u64()? },
-            tag => return Err(WireError::UnknownTag(tag)),
-        })
-    }
-}
-
-impl Notice {
-    /// Appends the message as a frame.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        frame(out, |w| match self {
-            Self::Hello(hello) => {
-                w.u8(1);
-                w.hello(hello);
-            }
-            Self::Started { container, pid } => {
-                w.u8(2);
-                w.bytes(container.as_bytes());
-                w.i32(*pid);
-            }
-            Self::StartFailed { container, step, errno } => {
-                w.u8(3);
-                w.bytes(container.as_bytes());
-                w.bytes(step.as_bytes());
-                w.i32(*errno);
-            }
-            Self::Exited { container, end, oom, reports } => {
-                w.u8(4);
-                w.bytes(container.as_bytes());
-                let (kind, value) = match *end {
-                    End::Exit(status) => (0, status),
-                    End::Signal(signal) => (1, signal),
-                };
-                w.u8(kind);
-                w.u8(value);
-                w.u8(u8::from(*oom));
-                w.list(reports, |w, report| w.bytes(report));
-            }
-            Self::Ended => w.u8(5),
-        });
-    }
-
-    /// Reads the inside of a frame.
-    ///
-    /// # Errors
-    /// See [`WireError`].
-    pub(crate) fn decode(frame: &[u8]) -> Result<Self, WireError> {
-        let mut r = Reader(frame);
-        Ok(match r.u8()? {
-            1 => Self::Hello(r.hello()?),
-            2 => Self::Started { container: r.text()?, pid: r.i32()? },
-            3 => Self::StartFailed { container: r.text()?, step: r.text()?, errno: r.i32()? },
-            4 => Self::Exited {
-                container: r.text()?,
-                end: match (r.u8()?, r.u8()?) {
-                    (0, status) => End::Exit(status),
-                    (1, signal) => End::Signal(signal),
-                    _ => return Err(WireError::Invalid),
-                },
-                oom: r.u8()? != 0,
-                reports: r.list(Reader::bytes)?,
-            },
-            5 => Self::Ended,
-            tag => return Err(WireError::UnknownTag(tag)),
-        })
-    }
-}
-
-impl Writer<'_> {
-    fn hello(&mut self, hello: &Hello) {
-        self.u32(hello.protocol_min);
-        self.u32(hello.protocol_max);
-        self.bytes(hello.version.as_bytes());
-        self.u64(hello.features);
-        self.u32(hello.pid);
-    }
-
-    fn start(&mut self, start: &Start) {
-        self.bytes(start.container.as_bytes());
-        self.bytes(&start.program);
-        self.list(&start.argv, |w, argument| w.bytes(argument));
-        self.list(&start.env, |w, variable| w.bytes(variable));
-        self.bytes(&start.sandbox);
-        self.option(start.user.as_ref(), |w, user| {
-            w.u32(user.uid);
-            w.u32(user.gid);
-            w.list(&user.groups, |w, group| w.u32(*group));
-        });
-        self.list(&start.groups, |w, group| {
-            w.bytes(&group.dir);
-            w.list(&group.settings, |w, (file, contents)| {
-                w.bytes(file);
-                w.bytes(contents);
-            });
-        });
-        self.list(&start.reports, |w, report| w.bytes(report));
-        self.option(start.oom_watch.as_ref(), |w, dir| w.bytes(dir));
-        self.u64(start.deadline_ms);
-        self.bytes(&start.marker);
-    }
-}
-
-impl Reader<'_> {
-    fn hello(&mut self) -> Result<Hello, WireError> {
-        Ok(Hello {
-            protocol_min: self.u32()?,
-            protocol_max: self.u32()?,
-            version: self.text()?,
-            features: self.u64()?,
-            pid: self.u32()?,
-        })
-    }
-
-    fn start(&mut self) -> Result<Start, WireError> {
-        Ok(Start {
-            container: self.text()?,
-            program: self.bytes()?,
-            argv: self.list(Self::bytes)?,
-            env: self.list(Self::bytes)?,
-            sandbox: self.bytes()?,
-            user: self.option(|r| {
-                Ok(Credentials { uid: r.u32()?, gid: r.u32()?, groups: r.list(Self::u32)? })
-            })?,
-            groups: self.list(|r| {
-                Ok(Group { dir: r.bytes()?, settings: r.list(|r| Ok((r.bytes()?, r.bytes()?)))? })
-            })?,
-            reports: self.list(Self::bytes)?,
-            oom_watch: self.option(Self::bytes)?,
-            deadline_ms: self.u64()?,
-            marker: self.bytes()?,
-        })
+    /// The version that the sender and we speak: the greatest that both know.
+    pub(crate) fn agreed(&self) -> Option<u32> {
+        let low = PROTOCOL_MIN.max(self.protocol_min);
+        let high = PROTOCOL_MAX.min(self.protocol_max);
+        (low <= high).then_some(high)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, option, prelude::*};
-
     use super::*;
-    use crate::launcher::codec::Frames;
-
-    fn hellos() -> impl Strategy<Value = Hello> {
-        (any::<(u32, u32, u64, u32)>(), ".*").prop_map(
-            |((protocol_min, protocol_max, features, pid), version)| Hello {
-                protocol_min,
-                protocol_max,
-                version,
-                features,
-                pid,
-            },
-        )
-    }
-
-    fn blobs() -> impl Strategy<Value = Vec<Vec<u8>>> {
-        vec(any::<Vec<u8>>(), 0..4)
-    }
-
-    fn starts() -> impl Strategy<Value = Start> {
-        let user = (any::<(u32, u32)>(), vec(any::<u32>(), 0..4))
-            .prop_map(|((uid, gid), groups)| Credentials { uid, gid, groups });
-        let group = (any::<Vec<u8>>(), vec(any::<(Vec<u8>, Vec<u8>)>(), 0..3))
-            .prop_map(|(dir, settings)| Group { dir, settings });
-        (
-            (".*", any::<Vec<u8>>(), blobs(), blobs(), any::<Vec<u8>>()),
-            (option::of(user), vec(group, 0..3), blobs()),
-            (option::of(any::<Vec<u8>>()), any::<u64>(), any::<Vec<u8>>()),
-        )
-            .prop_map(
-                |(
-                    (container, program, argv, env, sandbox),
-                    (user, groups, reports),
-                    (oom_watch, deadline_ms, marker),
-                )| Start {
-                    container,
-                    program,
-                    argv,
-                    env,
-                    sandbox,
-                    user,
-                    groups,
-                    reports,
-                    oom_watch,
-                    deadline_ms,
-                    marker,
-                },
-            )
-    }
-
-    fn orders() -> impl Strategy<Value = Order> {
-        prop_oneof![
-            hellos().prop_map(Order::Hello),
-            starts().prop_map(|start| Order::Start(Box::new(start))),
-            (".*", any::<u64>())
-                .prop_map(|(container, grace_ms)| Order::Kill { container, grace_ms }),
-            any::<u64>().prop_map(|grace_ms| Order::End { grace_ms }),
-        ]
-    }
-
-    fn notices() -> impl Strategy<Value = Notice> {
-        let end = prop_oneof![any::<u8>().prop_map(End::Exit), any::<u8>().prop_map(End::Signal)];
-        prop_oneof![
-            hellos().prop_map(Notice::Hello),
-            (".*", any::<i32>()).prop_map(|(container, pid)| Notice::Started { container, pid }),
-            (".*", ".*", any::<i32>()).prop_map(|(container, step, errno)| Notice::StartFailed {
-                container,
-                step,
-                errno
-            }),
-            (".*", end, any::<bool>(), blobs()).prop_map(|(container, end, oom, reports)| {
-                Notice::Exited { container, end, oom, reports }
-            }),
-            Just(Notice::Ended),
-        ]
-    }
-
-    /// Feeds `bytes` in pieces of `size` and returns what `decode` makes of the frames.
-    fn read<T>(
-        bytes: &[u8],
-        size: usize,
-        decode: impl Fn(&[u8]) -> Result<T, WireError>,
-    ) -> Result<Vec<T>, WireError> {
-        let mut frames = Frames::default();
-        let mut messages = Vec::new();
-        for piece in bytes.chunks(size) {
-            frames.push(piece);
-            while let Some(frame) = frames.take()? {
-                messages.push(decode(frame)?);
-            }
-        }
-        Ok(messages)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn orders_come_out_as_they_went_in_however_they_are_cut(
-            orders in vec(orders(), 0..5),
-            size in 1..200_usize,
-        ) {
-            let mut bytes = Vec::new();
-            orders.iter().for_each(|order| order.encode(&mut bytes));
-            prop_assert_eq!(read(&bytes, size, Order::decode), Ok(orders));
-        }
-
-        #[test]
-        fn notices_come_out_as_they_went_in_however_they_are_cut(
-            notices in vec(notices(), 0..5),
-            size in 1..200_usize,
-        ) {
-            let mut bytes = Vec::new();
-            notices.iter().for_each(|notice| notice.encode(&mut bytes));
-            prop_assert_eq!(read(&bytes, size, Notice::decode), Ok(notices));
-        }
-
-        #[test]
-        fn any_bytes_are_a_message_or_an_error(bytes in any::<Vec<u8>>()) {
-            let _ = Order::decode(&bytes);
-            let _ = Notice::decode(&bytes);
-            let _ = read(&bytes, 7, Order::decode);
-        }
-
-        #[test]
-        fn a_cut_message_is_an_error_and_a_longer_one_is_not(order in orders()) {
-            let mut bytes = Vec::new();
-            order.encode(&mut bytes);
-            let frame = &mut bytes.split_off(4);
-            for length in 0..frame.len() {
-                prop_assert!(Order::decode(&frame[..length]).is_err());
-            }
-            frame.extend_from_slice(b"a field of a later version");
-            prop_assert_eq!(Order::decode(frame), Ok(order));
-        }
-    }
 
     #[test]
-    fn the_bytes_of_a_kill_are_these() {
-        let mut bytes = Vec::new();
-        Order::Kill { container: "c1".to_owned(), grace_ms: 3000 }.encode(&mut bytes);
-        assert_eq!(bytes, b"\x0f\0\0\0\x03\x02\0\0\0c1\xb8\x0b\0\0\0\0\0\0");
+    fn two_ends_speak_the_greatest_version_that_both_know() {
+        let peer = |protocol_min, protocol_max| {
+            Hello { protocol_min, protocol_max, ..Hello::ours("a") }.agreed()
+        };
+        assert_eq!(peer(PROTOCOL_MIN, PROTOCOL_MAX), Some(PROTOCOL_MAX));
+        assert_eq!(peer(0, 99), Some(PROTOCOL_MAX));
+        assert_eq!(peer(0, PROTOCOL_MIN - 1), None);
+        assert_eq!(peer(PROTOCOL_MAX + 1, 99), None);
+        assert_eq!(peer(3, 1), None);
     }
 }

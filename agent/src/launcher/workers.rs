@@ -74,6 +74,8 @@ struct Queue {
     /// Taken first: each gives a task's resources back.
     cleans: VecDeque<Clean>,
     starts: VecDeque<Start>,
+    /// Nothing is taken.
+    paused: bool,
 }
 
 /// What one thread is at.
@@ -84,12 +86,24 @@ struct Slot {
     busy: Mutex<Option<Busy>>,
     /// Another thread has taken this one's place: it is to end.
     replaced: AtomicBool,
+    /// It has ended.
+    ended: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Busy {
     container: String,
-    deadline: Instant,
+    /// Of a start; what cleans up has none.
+    deadline: Option<Instant>,
+}
+
+/// What the threads are at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnderWay {
+    Nothing,
+    Something,
+    /// A start that passed its deadline, and may never come back.
+    Stuck,
 }
 
 /// A start that passed its deadline.
@@ -150,6 +164,40 @@ impl Workers {
         queue.starts.len() < before
     }
 
+    /// Begins nothing that is queued, or will be, until [`go_on`](Self::go_on).
+    pub(super) fn pause(&self) {
+        lock(&self.shared.queue).paused = true;
+    }
+
+    pub(super) fn go_on(&self) {
+        lock(&self.shared.queue).paused = false;
+        self.shared.filled.notify_all();
+    }
+
+    pub(super) fn under_way(&self) -> UnderWay {
+        let is_stuck = |slot: &Arc<Slot>| {
+            slot.replaced.load(Ordering::SeqCst) && !slot.ended.load(Ordering::SeqCst)
+        };
+        // What a thread has taken it has noted before this lock is free.
+        let _queue = lock(&self.shared.queue);
+        if self.slots.iter().any(is_stuck) {
+            UnderWay::Stuck
+        } else if self.slots.iter().any(|slot| lock(&slot.busy).is_some()) {
+            UnderWay::Something
+        } else {
+            UnderWay::Nothing
+        }
+    }
+
+    /// The starts that no thread has begun, in order.
+    pub(super) fn queued(&self) -> Vec<Start> {
+        lock(&self.shared.queue).starts.iter().cloned().collect()
+    }
+
+    pub(super) fn common(&self) -> &Common {
+        &self.shared.common
+    }
+
     /// Everything done since the last call.
     pub(super) fn take_done(&self) -> Vec<Done> {
         let mut counter = [0; 8];
@@ -177,7 +225,8 @@ impl Workers {
         let mut overdue = Vec::new();
         for slot in &self.slots {
             let mut busy = lock(&slot.busy);
-            if busy.as_ref().is_none_or(|busy| busy.deadline > now) {
+            let deadline = busy.as_ref().and_then(|busy| busy.deadline);
+            if deadline.is_none_or(|deadline| deadline > now) {
                 continue;
             }
             let Some(stuck) = busy.take() else { continue };
@@ -185,6 +234,7 @@ impl Workers {
             let pid = slot.pid.load(Ordering::SeqCst);
             overdue.push(Overdue { container: stuck.container, pid: (pid > 0).then_some(pid) });
         }
+        self.slots.retain(|slot| !slot.ended.load(Ordering::SeqCst));
         for _ in &overdue {
             if self.slots.len() < THREADS_MAX
                 && let Err(error) = self.add_thread()
@@ -218,22 +268,33 @@ impl Shared {
             lock(&self.done).push(done);
             slot.pid.store(0, Ordering::SeqCst);
             *lock(&slot.busy) = None;
-            // Full means that it is readable already.
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+            self.tell();
         }
+        slot.ended.store(true, Ordering::SeqCst);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        // Full means that it is readable already.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
     fn next(&self, slot: &Slot) -> Job {
         let mut queue = lock(&self.queue);
         loop {
-            if let Some(clean) = queue.cleans.pop_front() {
+            if !queue.paused
+                && let Some(clean) = queue.cleans.pop_front()
+            {
+                let container = clean.container.clone();
+                *lock(&slot.busy) = Some(Busy { container, deadline: None });
                 return Job::Clean(clean);
             }
-            if let Some(order) = queue.starts.pop_front() {
-                *lock(&slot.busy) = Some(Busy {
-                    container: order.container.clone(),
-                    deadline: Instant::now() + Duration::from_millis(order.deadline_ms),
-                });
+            if !queue.paused
+                && let Some(order) = queue.starts.pop_front()
+            {
+                let deadline = Instant::now() + Duration::from_millis(order.deadline_ms);
+                let container = order.container.clone();
+                *lock(&slot.busy) = Some(Busy { container, deadline: Some(deadline) });
                 return Job::Start(order);
             }
             queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);

@@ -11,17 +11,18 @@ mod backoff;
 mod session;
 pub(crate) mod translate;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use meros_agent_core::Input;
 use meros_agent_core::effect::ToMaster;
-use meros_shell::inbox::Inbox;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::host::Host;
+use crate::mailbox::Mailbox;
 use backoff::Backoff;
 use session::{Ended, Session};
 
@@ -63,7 +64,28 @@ pub(crate) struct Link {
     orders: mpsc::Receiver<Order>,
     overflow: Arc<Notify>,
     backoff: Backoff,
+    dialling: Dialling,
     sessions: u64,
+}
+
+/// How a link connects, where it isn't the only one of its process.
+#[derive(Debug, Default)]
+pub(crate) struct Dialling {
+    /// The address to come from; none leaves it to the system.
+    pub(crate) source: Option<IpAddr>,
+    /// How many of those that share it may be connecting at once.
+    pub(crate) turns: Option<Arc<Semaphore>>,
+}
+
+impl Dialling {
+    async fn open(&self, master: &str, number: u64) -> Result<Session, String> {
+        let _turn = match &self.turns {
+            // It is never closed; without a turn the link would merely not wait.
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
+        Session::open(master, number, self.source).await
+    }
 }
 
 impl Link {
@@ -73,12 +95,19 @@ impl Link {
         let overflow = Arc::new(Notify::new());
         let handle = LinkHandle { orders: sender, overflow: Arc::clone(&overflow) };
         let backoff = Backoff::new(masters.len(), rng);
-        (Self { masters, host, orders, overflow, backoff, sessions: 0 }, handle)
+        let dialling = Dialling::default();
+        (Self { masters, host, orders, overflow, backoff, dialling, sessions: 0 }, handle)
+    }
+
+    /// The same link, which connects as `dialling` says.
+    pub(crate) fn dialling(self, dialling: Dialling) -> Self {
+        Self { dialling, ..self }
     }
 
     /// Runs until `done` is cancelled; what is queued by then is still sent. What comes goes to
     /// `inbox`.
-    pub(crate) async fn run(mut self, inbox: Inbox<Input>, done: CancellationToken) {
+    pub(crate) async fn run(mut self, inbox: impl Into<Mailbox>, done: CancellationToken) {
+        let inbox = inbox.into();
         let mut said = false;
         for attempt in 0_usize.. {
             let master = self.masters[attempt % self.masters.len()].clone();
@@ -104,14 +133,9 @@ impl Link {
         }
     }
 
-    async fn talk_to(
-        &mut self,
-        master: &str,
-        inbox: &Inbox<Input>,
-        done: &CancellationToken,
-    ) -> Ended {
+    async fn talk_to(&mut self, master: &str, inbox: &Mailbox, done: &CancellationToken) -> Ended {
         let opened = tokio::select! {
-            opened = Session::open(master, self.sessions + 1) => opened,
+            opened = self.dialling.open(master, self.sessions + 1) => opened,
             () = done.cancelled() => return Ended::Asked,
         };
         let mut session = match opened {

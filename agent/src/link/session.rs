@@ -1,5 +1,6 @@
 //! One stream to one master, from Hello to its end.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use meros_agent_core::Input;
@@ -8,7 +9,6 @@ use meros_agent_core::input::FromMaster;
 use meros_proto::link::agent_link_client::AgentLinkClient;
 use meros_proto::link::{self, from_master};
 use meros_proto::versions;
-use meros_shell::inbox::Inbox;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +18,7 @@ use tonic::transport::Endpoint;
 
 use super::{Order, translate};
 use crate::host::Host;
+use crate::mailbox::Mailbox;
 
 /// A master that takes longer is tried again later.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -56,10 +57,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and exchanges Hello. The error is for the log.
-    pub(super) async fn open(master: &str, number: u64) -> Result<Self, String> {
+    /// Connects, from `source` if one is given, and exchanges Hello. The error is for the log.
+    pub(super) async fn open(
+        master: &str,
+        number: u64,
+        source: Option<IpAddr>,
+    ) -> Result<Self, String> {
         let endpoint = Endpoint::from_shared(format!("http://{master}"))
             .map_err(|error| error.to_string())?
+            .local_address(source)
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true);
         // The name look-up is not part of connect_timeout.
@@ -106,7 +112,7 @@ impl Session {
     pub(super) async fn carry(
         &mut self,
         host: &Host,
-        inbox: &Inbox<Input>,
+        inbox: &Mailbox,
         orders: &mut mpsc::Receiver<Order>,
         overflow: &Notify,
         done: &CancellationToken,
@@ -158,7 +164,7 @@ impl Session {
         Ended::Asked
     }
 
-    async fn hear(&mut self, inbox: &Inbox<Input>, message: link::FromMaster) -> Result<(), Ended> {
+    async fn hear(&mut self, inbox: &Mailbox, message: link::FromMaster) -> Result<(), Ended> {
         let message = match translate::from_master(message) {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),

@@ -31,7 +31,7 @@ async fn the_usual_endpoints_answer_under_their_old_names_too() {
     assert!(text.contains("\nmeros_agent_cpus_total 2\n"), "{text}");
     assert_eq!(host.get("/flags").await.json()["flags"]["default_role"], "*");
     assert_eq!(host.get("/containers").await.json(), json!([]));
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -64,5 +64,5 @@ async fn what_is_unknown_or_not_built_is_refused() {
     let version = host.ask(&post("/api/v1", json, r#"{"type":"GET_VERSION"}"#)).await.json();
     assert_eq!(version["get_version"]["version_info"]["version"], "1.11.0");
     assert_eq!(host.get("/api/v1").await.status, 405);
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }

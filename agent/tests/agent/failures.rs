@@ -1,19 +1,16 @@
 //! Masters that go, come back and refuse; directories and ports that are taken.
 
 use std::net::TcpListener;
-use std::path::Path;
 
 use meros_agent::run;
 use meros_plugin_api::Plugins;
 use meros_proto::link::{Refused, from_master};
 use meros_proto::v1::TaskState;
-use meros_proto::v1::task_status::Reason;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::{Host, config, shell};
-use crate::master::{Master, PATIENCE};
-use crate::tasks::lines_of;
+use crate::master::Master;
 
 #[tokio::test]
 async fn an_agent_registers_again_with_its_tasks_and_repeats_what_was_not_heard() {
@@ -28,7 +25,7 @@ async fn an_agent_registers_again_with_its_tasks_and_repeats_what_was_not_heard(
     let again = master.status().await;
     assert_eq!(again, first);
     assert_eq!(master.status().await.state(), TaskState::TaskRunning);
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -40,7 +37,7 @@ async fn an_agent_that_comes_back_has_its_id_and_tells_what_became_of_its_tasks(
     master.cut();
     drop(master);
     host.until_registered(false).await;
-    host.abandon().await;
+    host.leave_unheard().await;
 
     let mut master = Master::start().await;
     let host = Host::start(config(&dir, master.address)).await;
@@ -51,33 +48,7 @@ async fn an_agent_that_comes_back_has_its_id_and_tells_what_became_of_its_tasks(
     assert_eq!(info.id.expect("its old id").value(), "m-S0");
     assert_eq!(register.tasks[0].state, TaskState::TaskKilled as i32);
     assert_eq!(master.status().await.state(), TaskState::TaskKilled);
-    host.stop(&mut master).await;
-}
-
-#[tokio::test]
-async fn after_a_crash_what_ran_is_ended_and_reported_as_failed() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut master = Master::start().await;
-    // All that the agent is goes with its runtime, without a word; the launcher stays.
-    let life = tokio::runtime::Runtime::new().expect("threads");
-    let first = life.spawn(Host::start(config(&dir, master.address)));
-    master.admit().await;
-    first.await.expect("it starts");
-    let pid = dir.path().join("pid");
-    master.run(shell("t", &format!("echo $$ > {}; exec sleep 1000", pid.display()))).await;
-    master.until(TaskState::TaskRunning).await;
-    let pid = lines_of(&pid, 1).await.remove(0);
-    let crash = tokio::task::spawn_blocking(move || life.shutdown_timeout(PATIENCE));
-    crash.await.expect("it goes");
-
-    // The crashed agent's stream breaks by itself; the next registration is the new one's.
-    let host = Host::start(config(&dir, master.address)).await;
-    let register = master.admit().await;
-    assert!(!Path::new("/proc").join(&pid).exists(), "process {pid} is still there");
-    assert_eq!(register.tasks[0].state, TaskState::TaskFailed as i32);
-    let end = master.end_of("t").await;
-    assert_eq!((end.state(), end.reason()), (TaskState::TaskFailed, Reason::ExecutorTerminated));
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -110,10 +81,10 @@ async fn a_port_or_a_directory_that_is_taken_is_said_in_one_line() {
     let error = failing(config).await;
     let hint = "stop what listens there, or choose another with --port";
     assert_eq!(error, format!("port {port} on 127.0.0.1 is in use: {hint}"));
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
-async fn failing(config: meros_agent::Config) -> String {
+pub(crate) async fn failing(config: meros_agent::Config) -> String {
     let ready = oneshot::channel().0;
     let result = run(config, Plugins::default(), CancellationToken::new(), ready).await;
     result.expect_err("it can't start").to_string()

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use meros_agent::config::{Config, LauncherCommand, Overhead};
+use meros_agent::config::{Config, LauncherCommand, OnShutdown, Overhead};
 use meros_agent::{RunError, run};
 use meros_plugin_api::Plugins;
 use meros_proto::attributes::Attributes;
@@ -20,6 +20,7 @@ use crate::master::{Master, PATIENCE};
 pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     shutdown: CancellationToken,
+    leave: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
 
@@ -34,6 +35,8 @@ pub(crate) fn config(work_dir: &tempfile::TempDir, master: SocketAddr) -> Config
         attributes: Attributes::parse("rack:r1").expect("an attribute"),
         default_role: Role::star(),
         recovery_timeout: Duration::from_secs(5),
+        on_shutdown: OnShutdown::Keep,
+        leave: CancellationToken::new(),
         shutdown_grace: Duration::from_secs(2),
         overhead: Overhead { cpus: Scalar::ZERO, mem: Scalar::ZERO },
         task_environment: std::collections::BTreeMap::new(),
@@ -44,16 +47,17 @@ pub(crate) fn config(work_dir: &tempfile::TempDir, master: SocketAddr) -> Config
             exe: env!("CARGO_BIN_EXE_meros-test-launcher").into(),
             args: Vec::new(),
         },
+        simulation: None,
     }
 }
 
 impl Host {
     pub(crate) async fn start(config: Config) -> Self {
-        let shutdown = CancellationToken::new();
+        let (shutdown, leave) = (CancellationToken::new(), config.leave.clone());
         let (ready, bound) = oneshot::channel();
         let running = tokio::spawn(run(config, Plugins::default(), shutdown.clone(), ready));
         match bound.await {
-            Ok(bound) => Self { address: bound.address, shutdown, running },
+            Ok(bound) => Self { address: bound.address, shutdown, leave, running },
             Err(_) => panic!("the agent did not start: {:?}", running.await),
         }
     }
@@ -78,10 +82,10 @@ impl Host {
         }
     }
 
-    /// Stops the agent while the master acknowledges what it says; everything it said.
-    pub(crate) async fn stop(self, master: &mut Master) -> Vec<v1::TaskStatus> {
+    /// Has the agent leave while the master acknowledges what it says; everything it said.
+    pub(crate) async fn leave(self, master: &mut Master) -> Vec<v1::TaskStatus> {
         use meros_proto::link::{from_agent, from_master};
-        self.shutdown.cancel();
+        self.leave.cancel();
         let mut said = Vec::new();
         loop {
             match master.heard().await {
@@ -108,8 +112,14 @@ impl Host {
         said
     }
 
-    /// Stops the agent without anybody listening.
-    pub(crate) async fn abandon(self) {
+    /// Has the agent leave without anybody listening.
+    pub(crate) async fn leave_unheard(self) {
+        self.leave.cancel();
+        self.ended().await.expect("it stops in order");
+    }
+
+    /// Stops the agent, and nothing that it runs.
+    pub(crate) async fn shut_down(self) {
         self.shutdown.cancel();
         self.ended().await.expect("it stops in order");
     }

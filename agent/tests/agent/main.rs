@@ -2,7 +2,11 @@
 
 mod host;
 mod master;
+mod small_disk;
 
+mod checks;
 mod endpoints;
 mod failures;
+mod full_disk;
+mod recovery;
 mod tasks;

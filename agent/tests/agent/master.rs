@@ -88,9 +88,13 @@ impl Master {
     }
 
     pub(crate) async fn say(&self, message: from_master::Message) {
+        assert!(self.try_say(message).await, "the agent reads");
+    }
+
+    /// Says it if the agent still reads.
+    pub(crate) async fn try_say(&self, message: from_master::Message) -> bool {
         let stream = self.to_agent.as_ref().expect("an agent is there");
-        let message = link::FromMaster { message: Some(message) };
-        stream.send(Ok(message)).await.expect("the agent reads");
+        stream.send(Ok(link::FromMaster { message: Some(message) })).await.is_ok()
     }
 
     /// The next thing an agent says, pongs apart.

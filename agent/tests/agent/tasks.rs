@@ -53,7 +53,7 @@ async fn a_command_runs_and_its_output_can_be_read_by_path_and_by_name() {
     assert_eq!(host.get(&format!("/files/read?path={directory}/none")).await.status, 404);
     assert_eq!(host.get("/files/read?path=/etc/passwd").await.status, 404);
     assert_eq!(host.get("/files/browse").await.status, 400);
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_command_finds_the_variables_that_mesos_gives_and_its_own() {
         assert!(out.lines().any(|found| found == line), "{line} is not in\n{out}");
     }
     assert!(sandbox.contains("/slaves/m-S0/frameworks/m-0000/executors/t/runs/"), "{sandbox}");
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_kill_reaches_the_whole_tree_also_what_ignores_it() {
     for pid in pids {
         assert!(!Path::new("/proc").join(&pid).exists(), "process {pid} is still there");
     }
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
@@ -129,11 +129,11 @@ async fn what_can_not_be_started_fails_and_what_is_not_built_is_an_error() {
         .await;
     let end = master.end_of("docker").await;
     assert_eq!((end.state(), end.reason()), (TaskState::TaskError, Reason::TaskInvalid));
-    host.stop(&mut master).await;
+    host.leave(&mut master).await;
 }
 
 #[tokio::test]
-async fn a_stopping_agent_ends_its_tasks_reports_them_and_unregisters() {
+async fn an_agent_that_leaves_ends_its_tasks_reports_them_and_unregisters() {
     let (host, mut master, dir) = Host::registered().await;
     for id in ["a", "b"] {
         master
@@ -143,7 +143,7 @@ async fn a_stopping_agent_ends_its_tasks_reports_them_and_unregisters() {
     }
     let mut pids = lines_of(&dir.path().join("a"), 1).await;
     pids.extend(lines_of(&dir.path().join("b"), 1).await);
-    let said = host.stop(&mut master).await;
+    let said = host.leave(&mut master).await;
     let killed = said.iter().filter(|status| status.state() == TaskState::TaskKilled).count();
     assert_eq!(killed, 2, "{said:?}");
     for pid in pids {

@@ -79,6 +79,36 @@ async fn a_task_over_its_memory_is_ended_and_the_reason_is_told() {
 }
 
 #[tokio::test]
+async fn a_nested_container_shares_the_limits_of_the_one_around_it_and_ends_with_it() {
+    let mut host = Host::start().await;
+    if !is_root() || !host.containers.isolation_notices().is_empty() {
+        return host.stop().await;
+    }
+    let limits = Limits { cpus: Some(1.0), mem_bytes: Some(64 << 20) };
+    let mut spec = host.spec("a", shell("sleep 1000"));
+    spec.limits = limits;
+    host.containers.launch(spec);
+    Host::started(host.event().await);
+    let mut spec = host.spec("a.look", shell("sleep 1000"));
+    spec.limits = limits;
+    host.containers.launch(spec);
+    let (_, pid) = Host::started(host.event().await);
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
+    let nested = groups.lines().filter(|line| line.ends_with("/a/look")).count();
+    assert!(nested >= 1, "{groups}");
+    let memory = group(&host, "memory", "a/look").expect("a memory group");
+    let read = |file: &str| fs::read_to_string(memory.join(file)).unwrap_or_default();
+    let own = read("memory.limit_in_bytes") + &read("memory.max");
+    assert_ne!(own.trim(), (64_u64 << 20).to_string(), "the limit is that of the group above");
+    // Its processes go with those around it, whichever end is told first.
+    host.containers.kill(container("a"), Duration::ZERO);
+    let ends = [Host::exited(host.event().await), Host::exited(host.event().await)];
+    assert!(ends.iter().all(|(_, status, _)| *status == WaitStatus::Signaled(9)), "{ends:?}");
+    assert!(!memory.exists());
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn groups_that_a_task_makes_below_its_own_go_with_it() {
     let mut host = Host::start().await;
     if !is_root() || !host.containers.isolation_notices().is_empty() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use meros_agent::containerizer::{
-    ContainerEvent, Containerizer, ContainerizerConfig, LaunchSpec, Limits, WaitStatus,
+    ContainerEvent, Containerizer, ContainerizerConfig, Found, LaunchSpec, Limits, WaitStatus,
 };
 use meros_proto::{ids::ContainerId, v1};
 use tokio::sync::mpsc;
@@ -21,6 +21,17 @@ pub(crate) struct Host {
     pub(crate) work: tempfile::TempDir,
     /// Files that show what still runs: each is the pid of a process that a task left there.
     marks: Vec<PathBuf>,
+    /// What it was started with, its work directory aside.
+    config: ContainerizerConfig,
+}
+
+/// How an agent goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Leave {
+    /// In order, its tasks left where they are.
+    Detached,
+    /// Without a word, as by SIGKILL: its streams are closed.
+    Killed,
 }
 
 pub(crate) fn config(work_dir: &Path) -> ContainerizerConfig {
@@ -73,8 +84,48 @@ impl Host {
         let work = tempfile::tempdir().expect("a temporary directory");
         let mut config = config(work.path());
         change(&mut config);
-        let (containers, events) = Containerizer::start(config).await.expect("it starts");
-        Self { containers, events, work, marks: Vec::new() }
+        let started = Containerizer::start(config.clone()).await.expect("it starts");
+        let (containers, found, events) = started;
+        assert_eq!(found, []);
+        Self { containers, events, work, marks: Vec::new(), config }
+    }
+
+    /// The agent goes, `meanwhile` happens, and another comes in its place.
+    pub(crate) async fn replaced(
+        self,
+        leave: Leave,
+        meanwhile: impl AsyncFnOnce(&Path),
+        change: impl FnOnce(&mut ContainerizerConfig),
+    ) -> (Self, Vec<Found>) {
+        let Self { containers, events, work, marks, mut config } = self;
+        if let Leave::Detached = leave {
+            containers.detach().await;
+        }
+        drop((containers, events));
+        meanwhile(work.path()).await;
+        change(&mut config);
+        let started = Containerizer::start(config.clone()).await.expect("it starts");
+        let (containers, mut found, events) = started;
+        found.sort_by_key(|found| format!("{found:?}"));
+        (Self { containers, events, work, marks, config }, found)
+    }
+
+    /// The same, with nothing in between.
+    pub(crate) async fn comes_back(self, leave: Leave) -> (Self, Vec<Found>) {
+        self.replaced(leave, async |_| {}, |_| {}).await
+    }
+
+    /// The launcher's process.
+    pub(crate) fn launcher(&self) -> i32 {
+        launcher_pid(self.work.path())
+    }
+
+    /// Launches, and waits until it runs.
+    pub(crate) async fn running(&mut self, name: &str, line: &str) -> i32 {
+        self.run(name, line);
+        let (started, pid) = Self::started(self.event().await);
+        assert_eq!(started, name);
+        pid
     }
 
     /// Both ways of holding a task's processes together, as far as the host has them.
@@ -167,6 +218,20 @@ impl Host {
             assert!(!self.work.path().join(file).exists(), "{file} is left");
         }
     }
+}
+
+pub(crate) fn launcher_pid(work_dir: &Path) -> i32 {
+    let noted = fs::read_to_string(work_dir.join("launcher.pid")).expect("the launcher runs");
+    noted.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a number")
+}
+
+pub(crate) fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("not 0");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it lives");
+}
+
+pub(crate) async fn gone(pid: i32) {
+    eventually(|| (!is_alive(pid)).then_some(())).await;
 }
 
 /// Whether a process exists and is not merely uncollected.

@@ -43,9 +43,10 @@ async fn sigterm_reaches_every_process_and_a_task_that_obeys_ends_at_once() {
     for mut host in Host::all().await {
         host.run(
             "a",
-            "sh -c 'trap \"echo child; exit 0\" TERM; echo $$ > $WORK/child; \
+            "trap 'echo main; exit 3' TERM; \
+             sh -c 'trap \"echo child; exit 0\" TERM; echo $$ > $WORK/child; \
              while true; do sleep 0.05; done' & \
-             trap 'echo main; exit 3' TERM; wait; wait",
+             wait; wait",
         );
         Host::started(host.event().await);
         host.process("child").await;

@@ -4,4 +4,7 @@ mod cgroups;
 mod fixture;
 mod kill;
 mod launch;
+mod launcher_death;
+mod peers;
 mod recover;
+mod upgrade;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use meros_proto::resources::{Name, Scalar};
 use serde::{Deserialize, Serialize};
 
-use crate::health::HealthCheck;
+use crate::health::{HealthCheck, ReadinessCheck, StatusCheck};
 use crate::path_id::PathId;
 use crate::placement::Constraint;
 use crate::version::Version;
@@ -89,6 +89,12 @@ pub struct AppSpec {
     /// How it is told that an instance works.
     #[serde(default)]
     pub health_checks: Vec<HealthCheck>,
+    /// How it is told, during a deployment, that an instance is ready to serve.
+    #[serde(default)]
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// What is asked of the tasks only to be shown.
+    #[serde(default)]
+    pub check: Option<StatusCheck>,
     /// When this definition was made. Stamped by the core: what a caller puts in is ignored.
     #[serde(default)]
     pub version: Version,
@@ -309,6 +315,8 @@ pub(crate) mod tests {
             tty: None,
             limits: ResourceLimits::default(),
             health_checks: Vec::new(),
+            readiness_checks: Vec::new(),
+            check: None,
             version: Version::default(),
             version_info: VersionInfo::default(),
         }
@@ -322,6 +330,16 @@ pub(crate) mod tests {
         assert!(!old.config_differs(&new));
         new.env.insert("A".into(), "1".into());
         assert!(old.config_differs(&new));
+    }
+
+    #[test]
+    fn a_definition_that_was_stored_before_there_were_checks_is_still_read() {
+        let spec = app("/a/b", 3);
+        let mut stored = serde_json::to_value(&spec).unwrap();
+        for field in ["health_checks", "readiness_checks", "check"] {
+            stored.as_object_mut().unwrap().remove(field).expect("it is stored");
+        }
+        assert_eq!(serde_json::from_value::<AppSpec>(stored).unwrap(), spec);
     }
 
     #[test]

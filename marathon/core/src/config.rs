@@ -38,6 +38,14 @@ pub struct Config {
     /// How often all apps are compared with their goals though nothing happened
     /// (`--scale_apps_interval`).
     pub scale_check_every: Duration,
+    /// Whether agents in maintenance are avoided (not `--disable_maintenance_mode`).
+    pub maintenance_mode: bool,
+    /// How long before its maintenance an agent is avoided (`--draining_seconds`).
+    pub draining: Duration,
+    /// What becomes of offers of agents with GPUs (`--gpu_scheduling_behavior`).
+    pub gpu_scheduling: GpuScheduling,
+    /// Whether offers are turned off while nothing waits (not `--disable_suppress_offers`).
+    pub suppress_offers: bool,
     /// How many kills may be under way (`--kill_chunk_size`).
     pub max_kills: usize,
     /// When a kill that nothing answered is repeated (`--kill_retry_timeout`).
@@ -58,6 +66,16 @@ pub enum AcceptedRoles {
     Reserved,
 }
 
+/// Who may run on agents that have GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GpuScheduling {
+    /// Apps that need GPUs, and those with the label `GPU_SCHEDULING_BEHAVIOR=unrestricted`.
+    #[default]
+    Restricted,
+    /// All apps.
+    Unrestricted,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -76,6 +94,10 @@ impl Default for Config {
             reconcile_after: Duration::from_secs(15),
             reconcile_every: Duration::from_secs(600),
             scale_check_every: Duration::from_secs(300),
+            maintenance_mode: true,
+            draining: Duration::ZERO,
+            gpu_scheduling: GpuScheduling::Restricted,
+            suppress_offers: true,
             max_kills: 100,
             kill_retry: Duration::from_secs(30),
             max_versions: 50,

@@ -3,6 +3,7 @@
 use meros_proto::machine::Core;
 use meros_proto::time::{Mono, Now};
 
+use crate::connection::Master;
 use crate::input::Input;
 use crate::output::{Answer, Effect};
 use crate::records::Record;
@@ -36,12 +37,14 @@ impl Core for Marathon {
                 let answer = Answer::View(self.view(now));
                 out.effect(Effect::Reply { to: reply, answer });
             }
-            Input::Registered { framework, master } => {
-                self.registered(now, framework, master, out);
+            Input::Registered { framework, master, region } => {
+                self.registered(now, framework, Master { host: master, region }, out);
             }
             Input::Disconnected => self.disconnected(now, out),
             Input::Offers(offers) => self.offers.extend(offers),
             Input::Rescinded(offer) => self.offers.retain(|known| known.id != offer),
+            Input::Probed { id, outcome } => self.probed(now, id, outcome, out),
+            Input::ReadinessProbed { id, outcome } => self.readiness_probed(now, id, outcome),
             Input::Status(update) => self.status(now, update, out),
         }
     }
@@ -51,6 +54,7 @@ impl Core for Marathon {
             self.act_on(now, timer, out);
         }
         self.settle(now, out);
+        self.refresh_demand(now);
         self.match_offers(now, out);
         self.settle(now, out);
         self.send_kills(now, out);
@@ -67,6 +71,8 @@ impl Marathon {
         match timer {
             Timer::DelayOver(app) => self.delay_over(&app),
             Timer::DelayForgotten(app) => self.forget_delay(&app),
+            Timer::HealthCheck(instance, at) => self.health_check_due(now, &instance, at, out),
+            Timer::Readiness(instance, at) => self.readiness_due(now, &instance, at, out),
             Timer::LaunchOverdue(instance) => self.launch_overdue(now, &instance),
             Timer::Inactive(instance) => self.replace_unreachable(now, &instance, out),
             Timer::Expunge(instance) => self.give_up_unreachable(now, &instance, out),
@@ -84,7 +90,7 @@ impl Marathon {
     fn settle(&mut self, now: Now, out: &mut Out) {
         while let Some(app) = self.dirty.pop_first() {
             match self.deployments.lock_of(&app).cloned() {
-                Some(deployment) => self.advance(now, &deployment, out),
+                Some(deployment) => self.advance(now, &deployment, &app, out),
                 None => self.keep(now, &app, out),
             }
         }

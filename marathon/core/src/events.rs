@@ -9,6 +9,7 @@ use meros_proto::time::Timestamp;
 use meros_proto::v1::TaskState;
 
 use crate::deployment::{DeploymentId, Plan};
+use crate::health::HealthCheck;
 use crate::instances::{Condition, InstanceId, IpAddress};
 use crate::path_id::PathId;
 use crate::version::Version;
@@ -69,6 +70,57 @@ pub enum EventKind {
         version: Version,
         /// Its health; `None`: not known.
         healthy: Option<bool>,
+    },
+    /// A health check begins to be asked.
+    AddHealthCheck {
+        /// The app.
+        app: PathId,
+        /// The version of the app that has it.
+        version: Version,
+        /// The check.
+        check: HealthCheck,
+    },
+    /// A health check is no longer asked.
+    RemoveHealthCheck {
+        /// The app that had it.
+        app: PathId,
+    },
+    /// A health check failed, and that counts.
+    FailedHealthCheck {
+        /// The app.
+        app: PathId,
+        /// The instance.
+        instance: InstanceId,
+        /// The check.
+        check: HealthCheck,
+    },
+    /// One health check of an instance passes that didn't, or the other way round.
+    HealthStatusChanged {
+        /// The app.
+        app: PathId,
+        /// The instance.
+        instance: InstanceId,
+        /// The version of its app.
+        version: Version,
+        /// Whether it passes now.
+        alive: bool,
+    },
+    /// An instance's task is killed since a health check failed too often.
+    UnhealthyInstanceKill {
+        /// The app.
+        app: PathId,
+        /// The task.
+        task: TaskId,
+        /// The instance.
+        instance: InstanceId,
+        /// The version of its app.
+        version: Version,
+        /// What the check last said.
+        reason: String,
+        /// Its agent's host name.
+        host: String,
+        /// Its agent.
+        agent: AgentId,
     },
     /// A task ended that belongs to no known instance.
     UnknownInstanceTerminated {

@@ -7,6 +7,7 @@ use meros_proto::ids::{FrameworkId, OfferId, TaskId};
 
 use crate::apps::AppSpec;
 use crate::deployment::DeploymentId;
+use crate::health::{ProbeId, ProbeOutcome, ReadinessOutcome};
 use crate::instances::status::TaskUpdate;
 use crate::offers::Offer;
 use crate::path_id::PathId;
@@ -73,6 +74,8 @@ pub enum Input {
         framework: FrameworkId,
         /// The master's host name.
         master: String,
+        /// The master's region, where it has one: agents of others are remote.
+        region: Option<String>,
     },
     /// The connection to the master is gone.
     Disconnected,
@@ -80,6 +83,21 @@ pub enum Input {
     Offers(Vec<Offer>),
     /// An offer that is no longer to be had.
     Rescinded(OfferId),
+    /// How a probe went ([`Effect::Probe`](crate::output::Effect::Probe)).
+    Probed {
+        /// Which.
+        id: ProbeId,
+        /// How.
+        outcome: ProbeOutcome,
+    },
+    /// How a readiness probe went
+    /// ([`Effect::ReadinessProbe`](crate::output::Effect::ReadinessProbe)).
+    ReadinessProbed {
+        /// Which.
+        id: ProbeId,
+        /// How.
+        outcome: ReadinessOutcome,
+    },
     /// News of a task. Read from the wire by [`TaskUpdate::parse`].
     Status(TaskUpdate),
 }

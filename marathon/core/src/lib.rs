@@ -10,7 +10,7 @@
 //! at `dispatch`, where every input goes to its room. An app's way through the rooms: [`apps`] →
 //! [`groups`] (the root) → `changes` (a change of it) → [`deployment`] (the steps there) →
 //! [`instances`] (what is to run) → [`launch_queue`] (what waits) → [`offers`] and [`placement`]
-//! (where) → `tasks` (what Mesos is told).
+//! (where) → `tasks` (what Mesos is told) → [`health`] (whether it works).
 //!
 //! Invariants: a launch is on record before it is accepted; no two tasks have one id; nothing is
 //! launched beyond an app's goal and its over-capacity; two deployments never change one app.
@@ -29,6 +29,7 @@ pub mod records;
 pub mod view;
 
 mod dispatch;
+mod invariants;
 mod recover;
 mod state;
 mod timers;

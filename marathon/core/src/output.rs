@@ -10,6 +10,7 @@ use meros_proto::v1;
 use crate::apps::AppSpec;
 use crate::deployment::DeploymentId;
 use crate::events::Event;
+use crate::health::{Probe, ReadinessProbe};
 use crate::input::ReplyTo;
 use crate::instances::Instance;
 use crate::path_id::PathId;
@@ -30,6 +31,12 @@ pub enum Effect {
     },
     /// An event for the event stream.
     Publish(Event),
+    /// A question whether an instance works. Answered by
+    /// [`Input::Probed`](crate::input::Input::Probed), exactly once.
+    Probe(Probe),
+    /// A question whether an instance is ready. Answered by
+    /// [`Input::ReadinessProbed`](crate::input::Input::ReadinessProbed), exactly once.
+    ReadinessProbe(ReadinessProbe),
 }
 
 /// A call to the master.

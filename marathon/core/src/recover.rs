@@ -5,12 +5,15 @@
 //! and find done what is done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meros_proto::time::Now;
 
+use crate::apps::AppSpec;
 use crate::config::Config;
 use crate::groups::Root;
-use crate::instances::{Goal, Instance, InstanceId};
+use crate::health::{HealthCheck, HealthRecord};
+use crate::instances::{Condition, Goal, Instance, InstanceId, RunTime, Task};
 use crate::path_id::PathId;
 use crate::records::BadRow;
 use crate::records::row::{self, Stored, StoredInstance};
@@ -63,7 +66,8 @@ impl Marathon {
                 Stored::Current(app, version) => current.push((app, version)),
                 Stored::App(spec) => {
                     marathon.versions.seen(spec.version);
-                    let history = marathon.history.entry(spec.id.clone()).or_default();
+                    let all = Arc::make_mut(&mut marathon.history);
+                    let history = all.entry(spec.id.clone()).or_default();
                     Arc::make_mut(history).insert(spec.version, spec);
                 }
                 Stored::Instance(instance) => instances.push(instance),
@@ -72,7 +76,8 @@ impl Marathon {
                     marathon.deployments.add(plan);
                 }
                 Stored::Failure(failure) => {
-                    marathon.failures.insert(failure.app.clone(), failure);
+                    let all = Arc::make_mut(&mut marathon.failures);
+                    all.insert(failure.app.clone(), failure);
                 }
             }
         }
@@ -99,19 +104,24 @@ impl Marathon {
     fn take_up(&mut self, now: Now, stored: StoredInstance) -> Result<(), RecoverError> {
         let app = stored.id.app().clone();
         let spec = self.version_of(&app, stored.version, stored.id.as_str())?;
+        let task = stored.task.map(|task| task_found(now, &spec, task));
         let instance = Instance {
             id: stored.id,
             spec,
             goal: stored.goal,
             incarnation: stored.incarnation,
             since: stored.since,
-            task: stored.task,
+            task,
         };
         if instance.is_scheduled() {
             self.queue_begins(now, &app);
         }
         self.watch_launch(now, &instance);
-        self.dirty.insert(app);
+        if instance.condition() == Condition::Running {
+            self.watch_health(now, &instance);
+        }
+        self.note_checks(&instance.spec);
+        self.mark(&app);
         let (id, goal): (InstanceId, Goal) = (instance.id.clone(), instance.goal);
         self.watch_unreachable(now, &instance);
         self.instances.put(Arc::new(instance));
@@ -134,4 +144,26 @@ impl Marathon {
             who: who.into(),
         })
     }
+}
+
+/// A task as it is known after a restart: how long it has run by the wall clock, and what its agent
+/// last said of its health. Marathon's own checks begin anew.
+fn task_found(now: Now, spec: &AppSpec, mut task: Task) -> Task {
+    task.run_time = task.started_at.map(|started| {
+        let before = now.wall.as_nanos().saturating_sub(started.as_nanos());
+        RunTime::counted(now.mono, Duration::from_nanos(before))
+    });
+    if let Some(healthy) = task.agent_healthy {
+        let said = |check: &HealthCheck| {
+            let mut record = HealthRecord::default();
+            match (check.kind.is_run_here(), healthy) {
+                (true, _) => {}
+                (false, true) => record.passed(now.wall),
+                (false, false) => record.failed(now.wall, ""),
+            }
+            record
+        };
+        task.health = spec.health_checks.iter().map(said).collect();
+    }
+    task
 }

@@ -15,6 +15,8 @@ use crate::connection::Connection;
 use crate::deployment::progress::Deployments;
 use crate::events::{Event, EventKind};
 use crate::groups::Root;
+use crate::health::announce::Announced;
+use crate::health::probing::Probes;
 use crate::instances::kill::Kills;
 use crate::instances::registry::Registry;
 use crate::launch_queue::LaunchQueue;
@@ -24,13 +26,10 @@ use crate::path_id::PathId;
 use crate::records::Record;
 use crate::timers::Timers;
 use crate::version::{Version, Versions};
-use crate::view::{TaskFailure, View};
+use crate::view::{TaskFailure, VersionsOfApp, View};
 
 /// What one batch asks for.
 pub(crate) type Out = Outputs<Record, Effect>;
-
-/// The versions of one app that are kept.
-pub(crate) type History = Arc<BTreeMap<Version, Arc<AppSpec>>>;
 
 /// Marathon: apps, instances, deployments, and the connection to the master.
 #[derive(Debug)]
@@ -39,11 +38,13 @@ pub struct Marathon {
     pub(crate) chance: Chance,
     pub(crate) versions: Versions,
     pub(crate) root: Arc<Root>,
-    pub(crate) history: BTreeMap<PathId, History>,
-    pub(crate) failures: BTreeMap<PathId, Arc<TaskFailure>>,
+    pub(crate) history: Arc<BTreeMap<PathId, VersionsOfApp>>,
+    pub(crate) failures: Arc<BTreeMap<PathId, Arc<TaskFailure>>>,
     pub(crate) deployments: Deployments,
     pub(crate) instances: Registry,
     pub(crate) kills: Kills,
+    pub(crate) probes: Probes,
+    pub(crate) announced: Announced,
     pub(crate) queue: LaunchQueue,
     /// Offers that came in this batch.
     pub(crate) offers: Vec<Offer>,
@@ -81,11 +82,13 @@ impl Marathon {
             chance: Chance::new(seed),
             versions: Versions::default(),
             root: Arc::default(),
-            history: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            history: Arc::default(),
+            failures: Arc::default(),
             deployments: Deployments::default(),
             instances: Registry::default(),
             kills: Kills::default(),
+            probes: Probes::default(),
+            announced: Announced::default(),
             offers: Vec::new(),
             connection: Connection::default(),
             timers: Timers::default(),
@@ -109,6 +112,7 @@ impl Marathon {
     /// Has `app` compared with what is wanted of it before the batch ends.
     pub(crate) fn mark(&mut self, app: &PathId) {
         self.snapshot = None;
+        self.connection.demand.touch(app);
         if !self.dirty.contains(app) {
             self.dirty.insert(app.clone());
         }
@@ -126,13 +130,13 @@ impl Marathon {
         }
         let view = Arc::new(View {
             framework: self.connection.framework.clone(),
-            master: self.connection.master.clone(),
+            master: self.connection.master.as_ref().map(|master| master.host.clone()),
             root: Arc::clone(&self.root),
-            versions: self.history.clone(),
-            instances: self.instances.by_app().clone(),
+            versions: Arc::clone(&self.history),
+            instances: self.instances.share(),
             deployments: self.deployments.views(),
             queue: self.queue_items(now),
-            failures: self.failures.clone(),
+            failures: Arc::clone(&self.failures),
         });
         self.snapshot = Some(Arc::clone(&view));
         view
@@ -141,14 +145,15 @@ impl Marathon {
     /// Keeps a version of an app, and drops the oldest that nothing runs.
     pub(crate) fn remember(&mut self, spec: &Arc<AppSpec>, out: &mut Out) {
         out.persist(Record::App(Arc::clone(spec)));
-        let history = Arc::make_mut(self.history.entry(spec.id.clone()).or_default());
+        self.snapshot = None;
+        let all = Arc::make_mut(&mut self.history);
+        let history = Arc::make_mut(all.entry(spec.id.clone()).or_default());
         history.insert(spec.version, Arc::clone(spec));
         let surplus = history.len().saturating_sub(self.config.max_versions.max(1));
         if surplus == 0 {
             return;
         }
-        let in_use: BTreeSet<Version> =
-            self.instances.of(&spec.id).map(|instance| instance.spec.version).collect();
+        let in_use: BTreeSet<Version> = self.instances.versions(&spec.id).collect();
         let dropped: Vec<Version> = history
             .keys()
             .filter(|version| !in_use.contains(version) && **version != spec.version)
@@ -164,13 +169,15 @@ impl Marathon {
     /// Forgets all about an app of which nothing is left.
     pub(crate) fn forget(&mut self, app: &PathId, out: &mut Out) {
         self.snapshot = None;
-        for version in self.history.remove(app).iter().flat_map(|history| history.keys()) {
+        let history = Arc::make_mut(&mut self.history).remove(app);
+        for version in history.iter().flat_map(|history| history.keys()) {
             out.persist(Record::AppGone(app.clone(), *version));
         }
-        if self.failures.remove(app).is_some() {
+        if self.failures.contains_key(app) {
+            Arc::make_mut(&mut self.failures).remove(app);
             out.persist(Record::FailureGone(app.clone()));
         }
         self.forget_delay(app);
-        self.queue.stats.remove(app);
+        self.queue.forget(app);
     }
 }

@@ -24,6 +24,10 @@ pub(crate) enum Timer {
     Inactive(InstanceId),
     /// An unreachable instance is given up.
     Expunge(InstanceId),
+    /// A health check of an instance is to be asked, by its place among those of its definition.
+    HealthCheck(InstanceId, u32),
+    /// A readiness check of an instance is to be asked, likewise.
+    Readiness(InstanceId, u32),
     /// A kill was not answered.
     KillRetry(TaskId),
     /// All tasks are compared with what the master knows.

@@ -1,5 +1,9 @@
 //! A snapshot of Marathon for reading: cheap to take, since records are shared, not copied.
 //!
+//! What it costs is paid by the next change while somebody still reads it: the map of apps and the
+//! map of the changed app's instances are copied then, once a snapshot. While nobody reads, a
+//! change drops the snapshot first, and nothing is copied.
+//!
 //! It is rendered outside the core. What a caller may see of it is filtered there.
 
 use std::collections::BTreeMap;
@@ -13,10 +17,17 @@ use meros_proto::v1::TaskState;
 use crate::apps::AppSpec;
 use crate::deployment::Plan;
 use crate::groups::Root;
+use crate::health::ReadinessResult;
 use crate::instances::{Instance, InstanceId};
 use crate::launch_queue::QueueItem;
 use crate::path_id::PathId;
 use crate::version::Version;
+
+/// The versions of one app.
+pub type VersionsOfApp = Arc<BTreeMap<Version, Arc<AppSpec>>>;
+
+/// The instances of one app.
+pub type InstancesOfApp = Arc<BTreeMap<InstanceId, Arc<Instance>>>;
 
 /// All that Marathon knows, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -28,15 +39,15 @@ pub struct View {
     /// Groups and apps.
     pub root: Arc<Root>,
     /// The versions of each app that are kept, the oldest first, the current one included.
-    pub versions: BTreeMap<PathId, Arc<BTreeMap<Version, Arc<AppSpec>>>>,
+    pub versions: Arc<BTreeMap<PathId, VersionsOfApp>>,
     /// All instances, by app. Apps that are being removed are among them.
-    pub instances: BTreeMap<PathId, Arc<BTreeMap<InstanceId, Arc<Instance>>>>,
+    pub instances: Arc<BTreeMap<PathId, InstancesOfApp>>,
     /// Running deployments, the oldest first.
     pub deployments: Vec<DeploymentView>,
     /// What waits to be launched.
     pub queue: Vec<QueueItem>,
     /// The last failure of each app that had one.
-    pub failures: BTreeMap<PathId, Arc<TaskFailure>>,
+    pub failures: Arc<BTreeMap<PathId, Arc<TaskFailure>>>,
 }
 
 impl View {
@@ -48,6 +59,13 @@ impl View {
     /// The deployments that change an app.
     pub fn deployments_of(&self, app: &PathId) -> impl Iterator<Item = &DeploymentView> {
         self.deployments.iter().filter(|deployment| deployment.plan.affected.contains_key(app))
+    }
+
+    /// What is known of the readiness of an app's tasks, while a deployment changes it.
+    pub fn readiness_of(&self, app: &PathId) -> impl Iterator<Item = &ReadinessResult> + use<'_> {
+        let deployed = self.deployments_of(app).next().is_some();
+        let instances = deployed.then(|| self.instances_of(app)).into_iter().flatten();
+        instances.filter_map(|instance| instance.task.as_ref()).flat_map(|task| &task.readiness)
     }
 
     /// An app as it was at a version that is still kept.

@@ -17,7 +17,9 @@ pub(crate) async fn list(api: &Api, request: &Request) -> Result<Reply, ApiError
     let seen = view.deployments.iter().filter(|deployment| {
         deployment.plan.affected.keys().all(|app| sees(api, &request.caller, app))
     });
-    Ok(Reply::ok(&seen.map(DeploymentView::new).collect::<Vec<_>>()))
+    Ok(Reply::ok(
+        &seen.map(|deployment| DeploymentView::new(&view, deployment)).collect::<Vec<_>>(),
+    ))
 }
 
 /// DELETE `/v2/deployments/{id}`: changes back what it changed, or with `force` only stops it.

@@ -6,7 +6,6 @@
 //! once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use meros_marathon_core::apps::{
     AppSpec, Backoff, KillSelection, PortDefinition, Protocol, ResourceLimits, UnreachableStrategy,
@@ -19,8 +18,8 @@ use super::errors::ApiError;
 use super::model::app::{
     AppBody, KillSelectionBody, NetworkModeBody, PortBody, ProtocolBody, UnreachableBody,
 };
-use super::model::constraint;
-use super::model::reader::Faults;
+use super::model::reader::{Faults, count, seconds};
+use super::model::{check, constraint, health_check};
 use super::{ids, validate};
 
 /// The app `id` as `body` defines it: what is absent takes its default. `role` is the framework's,
@@ -69,7 +68,11 @@ fn finish(
 fn without_deprecated(mut body: AppBody) -> Result<AppBody, ApiError> {
     let mut faults = Faults::default();
     if let Some(ports) = body.ports.take() {
-        if body.port_definitions.is_some() {
+        // Older releases showed both, and clients send back what they read.
+        let same = |definitions: &Vec<PortBody>| {
+            definitions.iter().map(|definition| definition.port).eq(ports.iter().copied())
+        };
+        if body.port_definitions.as_ref().is_some_and(|definitions| !same(definitions)) {
             faults.add("/", "cannot specify both ports and port definitions");
         }
         let chosen: Vec<_> = ports.iter().filter(|port| **port != 0).collect();
@@ -77,7 +80,7 @@ fn without_deprecated(mut body: AppBody) -> Result<AppBody, ApiError> {
             faults.add("/ports", "ports must be unique");
         }
         let definition = |port| PortBody { port, ..PortBody::default() };
-        body.port_definitions = Some(ports.into_iter().map(definition).collect());
+        body.port_definitions.get_or_insert_with(|| ports.into_iter().map(definition).collect());
     }
     if faults.is_empty() { Ok(body) } else { Err(ApiError::NotValid(faults)) }
 }
@@ -117,6 +120,8 @@ fn defaults(id: PathId, role: &str) -> AppSpec {
         tty: None,
         limits: ResourceLimits::default(),
         health_checks: Vec::new(),
+        readiness_checks: Vec::new(),
+        check: None,
         version: Version::default(),
         version_info: VersionInfo::default(),
     }
@@ -136,16 +141,17 @@ fn overlay(base: AppSpec, body: AppBody, faults: &mut Faults) -> AppSpec {
         }
     }
     let constraints = body.constraints.map(|given| constraint::parse_all(&given, faults));
+    let health_checks = body.health_checks.map(|given| health_check::complete_all(given, faults));
+    let check = body.check.map(|given| check::complete(given, faults));
     let group = ids::parent(base.id.as_str()).to_owned();
     let dependencies = body.dependencies.map(|given| dependencies(&given, &group, faults));
-    let seconds = |given: i64| Duration::from_secs(given.unsigned_abs());
     AppSpec {
         cmd: body.cmd.or(base.cmd),
         args: body.args.unwrap_or(base.args),
         cpus: body.cpus.unwrap_or(base.cpus),
         mem: body.mem.unwrap_or(base.mem),
         disk: body.disk.unwrap_or(base.disk),
-        instances: body.instances.map_or(base.instances, within_u32),
+        instances: body.instances.map_or(base.instances, count),
         executor: body.executor.unwrap_or(base.executor),
         user: body.user.or(base.user),
         env: body.env.unwrap_or(base.env),
@@ -183,14 +189,12 @@ fn overlay(base: AppSpec, body: AppBody, faults: &mut Faults) -> AppSpec {
             .map(|given| given.into_iter().collect())
             .or(base.accepted_resource_roles),
         role: body.role.unwrap_or(base.role),
+        check: check.unwrap_or(base.check),
+        health_checks: health_checks.unwrap_or(base.health_checks),
+        readiness_checks: body.readiness_checks.unwrap_or(base.readiness_checks),
         kill_grace: body.task_kill_grace_period_seconds.map(seconds).or(base.kill_grace),
         ..base
     }
-}
-
-/// The schema keeps numbers within 0 and `i32::MAX`.
-fn within_u32(given: i64) -> u32 {
-    u32::try_from(given).unwrap_or(u32::MAX)
 }
 
 fn port_definition(given: PortBody) -> PortDefinition {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use meros_marathon_core::apps::{AppSpec, UnreachableStrategy};
+use meros_marathon_core::health::{CheckKind, CheckPort, HealthCheckKind};
 
 use super::model::app::NetworkBody;
 use super::model::reader::Faults;
@@ -35,6 +36,9 @@ pub(crate) fn app(app: &AppSpec, roles: &Roles<'_>, faults: &mut Faults) {
     single_instance(app, faults);
     migration_labels(app, faults);
     unreachable(app, faults);
+    health_checks(app, faults);
+    check(app, faults);
+    readiness_checks(app, faults);
     if app.executor.starts_with("//cmd") || app.executor.is_empty() {
         return;
     }
@@ -167,5 +171,81 @@ fn unreachable(app: &AppSpec, faults: &mut Faults) {
             "/unreachableStrategy",
             "inactiveAfterSeconds must be less than or equal to expungeAfterSeconds",
         );
+    }
+}
+
+fn health_checks(app: &AppSpec, faults: &mut Faults) {
+    for (index, check) in app.health_checks.iter().enumerate() {
+        if !has_port(app, port_of(&check.kind)) {
+            faults.add(
+                &format!("/healthChecks({index})"),
+                "Health check port indices must address an element of the ports array or container \
+                 port mappings.",
+            );
+        }
+    }
+    let asks = |kind: &HealthCheckKind| {
+        !kind.is_run_here() && !matches!(kind, HealthCheckKind::Command { .. })
+    };
+    if app.health_checks.iter().filter(|check| asks(&check.kind)).count() > 1 {
+        faults.add("/", "AppDefinition can contain at most one Mesos health check");
+    }
+}
+
+/// Whether `port` is of its own, or one of the app's.
+fn has_port(app: &AppSpec, port: Option<CheckPort>) -> bool {
+    match port {
+        Some(CheckPort::Index(index)) => {
+            usize::try_from(index).is_ok_and(|index| index < app.ports.len())
+        }
+        Some(CheckPort::Number(_)) | None => true,
+    }
+}
+
+fn port_of(kind: &HealthCheckKind) -> Option<CheckPort> {
+    match kind {
+        HealthCheckKind::Http { port, .. }
+        | HealthCheckKind::Tcp { port }
+        | HealthCheckKind::AgentHttp { port, .. }
+        | HealthCheckKind::AgentHttps { port, .. }
+        | HealthCheckKind::AgentTcp { port } => Some(*port),
+        HealthCheckKind::Command { .. } => None,
+    }
+}
+
+fn check(app: &AppSpec, faults: &mut Faults) {
+    let port = app.check.as_ref().and_then(|check| match &check.kind {
+        CheckKind::Http { port, .. } | CheckKind::Tcp { port } => Some(*port),
+        CheckKind::Command(_) => None,
+    });
+    if !has_port(app, port) {
+        faults.add(
+            "/check",
+            "Check port indices must address an element of the ports array or container port \
+             mappings.",
+        );
+    }
+}
+
+fn readiness_checks(app: &AppSpec, faults: &mut Faults) {
+    let count = app.readiness_checks.len();
+    if count > 1 {
+        faults.add("/readinessChecks", format!("got {count}, expected 1 or less"));
+    }
+    for (index, check) in app.readiness_checks.iter().enumerate() {
+        let path = format!("/readinessChecks({index})");
+        if !app.ports.iter().any(|port| port.name.as_ref() == Some(&check.port_name)) {
+            faults.add(
+                &format!("{path}/portName"),
+                format!("No port definition reference for portName {}", check.port_name),
+            );
+        }
+        let (timeout, interval) = (check.timeout.as_secs(), check.interval.as_secs());
+        if timeout >= interval {
+            faults.add(
+                &format!("{path}/timeoutSeconds"),
+                format!("got {timeout}, expected less than {interval}"),
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The REST API over the real core and store. Here no master is to be found: what is stored, shown
 //! and refused. What a master brings about is in [`with_master`].
 
+mod health;
 mod http_client;
 mod role;
 mod transcript;
@@ -33,6 +34,7 @@ transcripts! {
     apps_are_created_changed_listed_and_deleted: "apps.txt",
     mistakes_are_answered_as_the_contract_says: "mistakes.txt",
     deployments_lock_their_apps_and_can_be_cancelled: "deployments.txt",
+    checks_are_completed_shown_and_refused: "health.txt",
     what_surrounds_the_apps_is_shown: "system.txt",
 }
 

@@ -8,7 +8,8 @@ use meros_proto::resources::{Name, Quantities, Scalar};
 /// The master's settings. Durations are Mesos's defaults.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Fresh for each start: ids that are minted begin with it.
+    /// Fresh for each start. The ids of offers begin with it; it also names the cluster, if this is
+    /// the master that creates it.
     pub master_id: MasterId,
     /// Between heartbeats on a scheduler's stream: 15 s.
     pub heartbeat_interval: Duration,
@@ -30,6 +31,12 @@ pub struct Config {
     pub ping_timeouts: u32,
     /// How long agents known from before the master's start may take to come back: 10 min.
     pub agent_reregister_timeout: Duration,
+    /// How often old entries of the registry are looked for: 15 min.
+    pub registry_gc_interval: Duration,
+    /// Unreachable and gone agents are forgotten after: 2 weeks.
+    pub registry_max_agent_age: Duration,
+    /// So many of either are remembered at most: 102,400.
+    pub registry_max_agent_count: u32,
     /// Frameworks may run tasks as root: true.
     pub root_submissions: bool,
     /// Removed frameworks that are remembered: 50.
@@ -56,6 +63,9 @@ impl Config {
             ping_interval: Duration::from_secs(15),
             ping_timeouts: 5,
             agent_reregister_timeout: Duration::from_secs(600),
+            registry_gc_interval: Duration::from_secs(15 * 60),
+            registry_max_agent_age: Duration::from_secs(14 * 24 * 3_600),
+            registry_max_agent_count: 102_400,
             root_submissions: true,
             max_completed_frameworks: 50,
             max_completed_tasks_per_framework: 1_000,

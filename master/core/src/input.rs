@@ -11,6 +11,7 @@
 //! [`LaunchTask::from_proto`]: crate::LaunchTask::from_proto
 //! [`AgentSpec::from_proto`]: crate::AgentSpec::from_proto
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ pub enum Input {
         /// Where the answer goes.
         reply: ReplyTo,
         /// Each weight is to be above zero and finite.
-        weights: Vec<(Role, f64)>,
+        weights: BTreeMap<Role, f64>,
     },
     /// Somebody wants to look at everything.
     View {
@@ -161,7 +162,7 @@ pub struct Call {
 /// What a scheduler can ask for.
 #[derive(Debug, Clone)]
 pub enum SchedulerCall {
-    /// Uses offers of one agent: see `accept.rs`.
+    /// Uses offers of one agent: see `offers/accept.rs`.
     Accept {
         /// All of one agent and one role.
         offers: Vec<OfferId>,

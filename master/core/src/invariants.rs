@@ -26,12 +26,13 @@ impl Master {
     /// with both.
     pub fn broken_invariant(&self) -> Option<Broken> {
         let frameworks = self.frameworks.all.iter();
-        let agents = self.agents.all.iter();
+        let agents = self.agents.iter();
         self.allocator
             .broken_invariant()
             .or_else(|| frameworks.into_iter().find_map(|(at, one)| self.broken_framework(at, one)))
             .or_else(|| agents.into_iter().find_map(|(at, one)| self.broken_agent(at, one)))
             .or_else(|| self.broken_offer())
+            .or_else(|| self.broken_registry())
             .map(Broken)
     }
 
@@ -55,8 +56,8 @@ impl Master {
         if framework.stream().is_none() && !framework.offers.is_empty() {
             return Some(format!("{id} is not connected and has offers"));
         }
-        for (task, live) in &framework.tasks {
-            let agent = self.agents.all.get(live.agent);
+        for (task, live) in framework.tasks.iter() {
+            let agent = self.agents.get(live.agent);
             if !agent.is_some_and(|agent| agent.tasks.contains(&(index, task.clone()))) {
                 return Some(format!("{id}: task {task} is not listed with its agent"));
             }
@@ -109,10 +110,17 @@ impl Master {
             .then(|| format!("{id}: {taken} taken + {free} free are not {total}"))
     }
 
+    /// Counting tells who is still awaited, as long as all that are here were admitted.
+    fn broken_registry(&self) -> Option<String> {
+        let admitted = self.registry.state().admitted();
+        let stranger = self.agents.by_id.keys().find(|agent| !admitted.contains_key(*agent));
+        stranger.map(|agent| format!("{agent} is registered and not admitted"))
+    }
+
     fn broken_offer(&self) -> Option<String> {
         self.offers.iter().find_map(|(number, live)| {
             let framework = self.frameworks.all.get(live.framework);
-            let agent = self.agents.all.get(live.agent);
+            let agent = self.agents.get(live.agent);
             let listed = framework.is_some_and(|framework| framework.offers.contains(&number))
                 && agent.is_some_and(|agent| agent.offers.contains(&number));
             (!listed).then(|| format!("offer {} is not listed", live.offer.id))

@@ -1,36 +1,33 @@
 //! The master's decisions as a pure state machine: who is subscribed, who is registered, what is
 //! offered to whom, what runs where.
 //!
-//! Start at [`Master`]: it takes an [`Input`], answers with [`Effect`]s and [`Record`]s, and its
-//! `round` allocates. Knows nothing of HTTP, of sockets or of how a message is encoded; the parsing
-//! of messages into what it decides on ([`validate`]) is done by the shell before an input is sent.
+//! Start at [`Master`]: it takes an [`Input`], answers with [`Effect`]s and with [`registry::Op`]s
+//! to be made durable, and its `round` allocates. Knows nothing of HTTP, of sockets or of how a
+//! message is encoded; the parsing of messages into what it decides on ([`validate`]) is done by the
+//! shell before an input is sent.
 
 mod config;
 mod model;
 pub mod validate;
 
+pub mod registry;
+
 mod input;
 mod output;
-mod record;
 
-mod accept;
 mod agents;
-mod calls;
-mod failover;
 mod frameworks;
 mod offers;
-mod reconcile;
-mod register;
-mod snapshot;
-mod subscribe;
 mod tasks;
-mod unreachable;
-mod updates;
+
+mod remember;
+mod snapshot;
 mod weights;
 
 mod allocator;
 mod arena;
 mod invariants;
+mod shared_map;
 mod timers;
 
 #[cfg(test)]
@@ -52,25 +49,26 @@ pub use model::{
     Task, TaskSpec, Uuid,
 };
 pub use output::{AgentMessage, Answer, Effect, Level, Notice, Refusal, SchedulerEvent};
-pub use record::Record;
 pub use snapshot::{
-    AgentView, CallCounters, Counters, FrameworkView, RecoveredAgent, RoleView, Snapshot,
+    AgentView, CallCounters, Counters, FrameworkView, RecoveredAgent, RoleView, Snapshot, TaskList,
 };
 
 use agents::Agents;
-use allocator::{Allocator, AllocatorInput, Settings};
+use allocator::{Allocator, Settings};
 use frameworks::Frameworks;
 use offers::Offers;
+use registry::{Op, Registry, State};
 use timers::{Timer, Timers};
 
 /// What the master answers with.
-type Out = Outputs<Record, Effect>;
+type Out = Outputs<Op, Effect>;
 
 /// The master. Drive it as every [`Core`].
 #[derive(Debug)]
 pub struct Master {
     config: Config,
     started: Timestamp,
+    registry: Registry,
     frameworks: Frameworks,
     agents: Agents,
     offers: Offers,
@@ -80,10 +78,11 @@ pub struct Master {
 }
 
 impl Master {
-    /// A master that starts `now` and remembers what `records`, in this order, say.
+    /// A master that starts `now` and knows what its registry says, nothing else: agents and
+    /// frameworks are to tell it.
     ///
     /// `seed` feeds its random choices: the order in which agents are offered.
-    pub fn new(now: Now, config: Config, seed: u64, records: Vec<Record>) -> Self {
+    pub fn new(now: Now, config: Config, seed: u64, registry: State) -> Self {
         let settings = Settings {
             interval: config.allocation_interval,
             release_quiet: config.release_quiet,
@@ -93,6 +92,7 @@ impl Master {
         };
         let mut master = Self {
             started: now.wall,
+            registry: Registry::new(registry),
             frameworks: Frameworks::new(),
             agents: Agents::new(),
             offers: Offers::new(&config.master_id),
@@ -101,35 +101,13 @@ impl Master {
             counters: Counters::default(),
             config,
         };
-        for record in records {
-            master.recall(now, record);
-        }
-        if !master.agents.recovered.is_empty() {
+        master.weights_changed(now);
+        if master.awaits_agents() {
             let due = now.mono + master.config.agent_reregister_timeout;
             master.timers.set(Timer::RecoveredAgents, due);
         }
+        master.timers.set(Timer::Forget, now.mono + master.config.registry_gc_interval);
         master
-    }
-
-    fn recall(&mut self, now: Now, record: Record) {
-        match record {
-            Record::AgentAdmitted { agent, raw } => {
-                self.agents.forget_unreachable(&agent);
-                self.agents.recovered.insert(agent, raw);
-            }
-            Record::AgentUnreachable { agent, since } => {
-                self.agents.recovered.remove(&agent);
-                self.agents.remember_unreachable(agent, since);
-            }
-            Record::AgentRemoved { agent } => {
-                self.agents.recovered.remove(&agent);
-                self.agents.forget_unreachable(&agent);
-            }
-            Record::FrameworkRemoved { framework } => self.frameworks.remember_removed(framework),
-            Record::WeightSet { role, weight } => {
-                self.allocator.handle(now, AllocatorInput::WeightSet { role, weight });
-            }
-        }
     }
 
     fn act(&mut self, now: Now, timer: Timer, out: &mut Out) {
@@ -138,16 +116,18 @@ impl Master {
             Timer::Failover(framework) => self.failover_timed_out(now, framework, out),
             Timer::Ping(agent) => self.ping(now, agent, out),
             Timer::RecoveredAgents => self.give_up_recovered_agents(now, out),
+            Timer::Forget => self.forget_old(now, out),
         }
     }
 }
 
 impl Core for Master {
     type Input = Input;
-    type Record = Record;
+    type Record = Op;
     type Effect = Effect;
 
     fn handle(&mut self, now: Now, input: Input, out: &mut Out) {
+        self.registry.found_cluster(now, &self.config.master_id, out);
         match input {
             Input::Subscribe(call) => self.subscribe(now, *call, out),
             Input::Call(call) => self.call(now, *call, out),
@@ -179,6 +159,7 @@ impl Core for Master {
     }
 
     fn round(&mut self, now: Now, out: &mut Out) {
+        self.registry.found_cluster(now, &self.config.master_id, out);
         while let Some(timer) = self.timers.pop_due(now.mono) {
             self.act(now, timer, out);
         }

@@ -91,7 +91,7 @@ pub struct AgentSpec {
     pub resources: Resources,
     /// What is said about it.
     pub attributes: Attributes,
-    /// The encoded AgentInfo, as it came.
+    /// The encoded AgentInfo, as it came but for its id.
     pub raw: Bytes,
 }
 
@@ -136,7 +136,7 @@ pub struct StatusReport {
     pub uuid: Option<Uuid>,
     /// The encoded TaskStatus: forwarded as it came.
     pub raw: Bytes,
-    /// The same without `data`, which the master keeps; a clone of `raw` when there is none.
+    /// What the master keeps of it: the same without `data`, ids, state, time and uuid.
     pub kept: Bytes,
 }
 
@@ -149,7 +149,8 @@ pub enum Status {
         state: TaskState,
         /// When it was made.
         timestamp: Timestamp,
-        /// The encoded TaskStatus.
+        /// The encoded TaskStatus; in a task's history only what isn't known beside it, as
+        /// [`StatusReport::kept`].
         raw: Bytes,
     },
     /// Made by the master: carries no uuid, is sent once.

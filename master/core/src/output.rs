@@ -1,7 +1,7 @@
 //! What the master asks its shell to do.
 //!
 //! Outputs share with the core (`Arc`, `Bytes`): the shell encodes them outside the core's thread.
-//! [`Record`]s are in [`crate::record`], what a view shows in [`crate::snapshot`].
+//! What is to be made durable is in [`crate::registry`], what a view shows in [`crate::snapshot`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -352,6 +352,11 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// The registry refused to remember a decision: the books and it disagree.
+    OperationRejected {
+        /// What doesn't fit.
+        reason: String,
+    },
     /// A status update has no effect; the agent repeats it until it is acknowledged.
     UpdateDropped {
         /// Whose task.
@@ -378,6 +383,7 @@ impl Notice {
             Self::SubscribeRefused { .. }
             | Self::AgentRefused { .. }
             | Self::AgentUnreachable { .. }
+            | Self::OperationRejected { .. }
             | Self::AgentMessageDropped { .. } => Level::Warn,
         }
     }
@@ -422,6 +428,9 @@ impl fmt::Display for Notice {
             }
             Self::AgentMessageDropped { agent: None, message, reason } => {
                 write!(f, "dropped {message} of an unregistered agent: {reason}")
+            }
+            Self::OperationRejected { reason } => {
+                write!(f, "the registry refused an operation: {reason}")
             }
             Self::UpdateDropped { framework, task, reason } => {
                 write!(f, "dropped an update of task {task} of framework {framework}: {reason}")

@@ -1,20 +1,24 @@
 //! What a view shows: one consistent picture of the whole master, cheap to take.
 //!
-//! Tasks, offers and specs are shared with the core. Rendering happens elsewhere.
+//! Tasks, offers and specs are shared with the core, tasks by runs of many ([`SharedMap`]); agents
+//! that didn't change since the last picture are those of the last picture. Rendering happens
+//! elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use meros_proto::ids::{AgentId, FrameworkId, MasterId};
+use meros_proto::ids::{AgentId, FrameworkId, MasterId, TaskId};
 use meros_proto::resources::{Resources, Role};
 use meros_proto::time::{Now, Timestamp};
 
 use crate::Master;
-use crate::agents::Agent;
 use crate::frameworks::{Connection, Framework};
 use crate::input::SchedulerCall;
 use crate::model::{AgentSpec, FrameworkSpec, Offer, Task};
+use crate::registry::Activity;
+use crate::shared_map::SharedMap;
+use crate::tasks::LiveTask;
 
 /// The master at one moment.
 #[derive(Debug, Clone)]
@@ -30,7 +34,7 @@ pub struct Snapshot {
     /// Frameworks that were removed, oldest first.
     pub completed_frameworks: Vec<Arc<FrameworkView>>,
     /// Agents that are registered; by id.
-    pub agents: Vec<AgentView>,
+    pub agents: Vec<Arc<AgentView>>,
     /// Agents known from before the master's start that aren't back yet.
     pub recovered_agents: Vec<RecoveredAgent>,
     /// Agents that were not heard of for too long, with since when.
@@ -65,13 +69,39 @@ pub struct FrameworkView {
     /// What its offers hold, scalars only.
     pub offered: Resources,
     /// Live tasks, and terminal ones that are not acknowledged.
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: TaskList,
     /// Tasks on unreachable agents.
-    pub unreachable_tasks: Vec<Arc<Task>>,
+    pub unreachable_tasks: Arc<BTreeMap<TaskId, Arc<Task>>>,
     /// Tasks that ended, oldest first.
-    pub completed_tasks: Vec<Arc<Task>>,
+    pub completed_tasks: Arc<VecDeque<Arc<Task>>>,
     /// Its offers.
     pub offers: Vec<Arc<Offer>>,
+}
+
+/// Tasks of one framework, by id; shared with the core.
+#[derive(Debug, Clone, Default)]
+pub struct TaskList(SharedMap<TaskId, LiveTask>);
+
+impl TaskList {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tasks, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Task>> + Clone {
+        self.0.values().map(|live| &live.task)
+    }
+
+    /// The task of this id.
+    pub fn get(&self, id: &TaskId) -> Option<&Arc<Task>> {
+        self.0.get(id).map(|live| &live.task)
+    }
 }
 
 /// One registered agent.
@@ -85,6 +115,8 @@ pub struct AgentView {
     pub connected: bool,
     /// Its resources may be offered.
     pub active: bool,
+    /// Whether it is to be given work, as operators said.
+    pub activity: Activity,
     /// When it registered first.
     pub registered: Timestamp,
     /// When it registered last, if more than once.
@@ -212,11 +244,12 @@ impl CallCounters {
 
 impl Master {
     /// The picture of this moment.
-    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
+    pub(crate) fn snapshot(&mut self, now: Now) -> Snapshot {
+        let agents = self.agents.views(self.registry.state());
         let frameworks = self.frameworks.by_id.values();
-        let agents = self.agents.by_id.iter();
-        let recovered = self.agents.recovered.iter();
-        let unreachable = self.agents.unreachable.iter();
+        let registry = self.registry.state();
+        let awaited = registry.admitted().iter().filter(|(id, _)| self.awaits(id));
+        let unreachable = registry.unreachable();
         Snapshot {
             master: self.config.master_id.clone(),
             started: self.started,
@@ -225,13 +258,11 @@ impl Master {
                 .filter_map(|index| Some(self.view_of_framework(self.frameworks.all.get(*index)?)))
                 .collect(),
             completed_frameworks: self.frameworks.completed.iter().cloned().collect(),
-            agents: agents
-                .filter_map(|(id, index)| Some(view_of_agent(id, self.agents.all.get(*index)?)))
+            agents,
+            recovered_agents: awaited
+                .map(|(id, agent)| RecoveredAgent { id: id.clone(), raw: agent.info.clone() })
                 .collect(),
-            recovered_agents: recovered
-                .map(|(id, raw)| RecoveredAgent { id: id.clone(), raw: raw.clone() })
-                .collect(),
-            unreachable_agents: unreachable.map(|(id, since)| (id.clone(), *since)).collect(),
+            unreachable_agents: unreachable.map(|(id, since)| (id.clone(), since)).collect(),
             roles: self.views_of_roles(),
             counters: self.counters,
         }
@@ -251,9 +282,9 @@ impl Master {
             unregistered: framework.unregistered,
             used: framework.used.clone(),
             offered: framework.offered.clone(),
-            tasks: framework.tasks.values().map(|live| Arc::clone(&live.task)).collect(),
-            unreachable_tasks: framework.unreachable.values().cloned().collect(),
-            completed_tasks: framework.completed.iter().cloned().collect(),
+            tasks: TaskList(framework.tasks.clone()),
+            unreachable_tasks: Arc::clone(&framework.unreachable),
+            completed_tasks: Arc::clone(&framework.completed),
             offers: offers
                 .filter_map(|number| Some(Arc::clone(&self.offers.get(*number)?.offer)))
                 .collect(),
@@ -261,7 +292,7 @@ impl Master {
     }
 
     fn views_of_roles(&self) -> Vec<RoleView> {
-        let weights = self.allocator.weights();
+        let weights = self.registry.state().weights();
         let mut roles: BTreeMap<Role, (Resources, BTreeSet<FrameworkId>)> =
             weights.keys().map(|role| (role.clone(), Default::default())).collect();
         for (_, framework) in self.frameworks.all.iter() {
@@ -281,19 +312,5 @@ impl Master {
             role,
         };
         roles.into_iter().map(view).collect()
-    }
-}
-
-fn view_of_agent(id: &AgentId, agent: &Agent) -> AgentView {
-    let connected = agent.link.is_some();
-    AgentView {
-        id: id.clone(),
-        spec: Arc::clone(&agent.spec),
-        connected,
-        active: connected,
-        registered: agent.registered,
-        reregistered: agent.reregistered,
-        used: agent.used.clone(),
-        offered: agent.offered.clone(),
     }
 }

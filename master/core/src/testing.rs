@@ -15,20 +15,22 @@ use meros_proto::v1::framework_info::capability::Type;
 use meros_proto::v1::{self, TaskState};
 use meros_proto::wire::{self, Encoding};
 
+use crate::registry::{Op, State};
 use crate::{
     AgentMessage, AgentRegister, AgentSpec, Answer, Call, Config, Effect, Filters, FrameworkSpec,
-    Input, LaunchTask, LinkRef, MadeStatus, Master, Offer, Operation, Record, ReplyTo,
-    SchedulerCall, SchedulerEvent, Snapshot, Status, StatusReport, StreamRef, Subscribe,
-    TaskReport, TaskSpec, Uuid,
+    Input, LaunchTask, LinkRef, MadeStatus, Master, Offer, Operation, ReplyTo, SchedulerCall,
+    SchedulerEvent, Snapshot, Status, StatusReport, StreamRef, Subscribe, TaskReport, TaskSpec,
+    Uuid,
 };
 
 /// A master and its surroundings.
 pub(crate) struct Cluster {
     pub(crate) master: Master,
+    config: Config,
     pub(crate) now: Now,
     last_number: u64,
-    /// All records so far, as a log would hold them.
-    pub(crate) log: Vec<Record>,
+    /// All operations so far, as a log would hold them.
+    pub(crate) log: Vec<Op>,
 }
 
 /// A subscribed scheduler.
@@ -136,6 +138,7 @@ pub(crate) fn report(id: &str, state: TaskState) -> StatusReport {
         task_id: Some(v1::TaskId { value: Some(id.to_owned()) }),
         state: Some(state.into()),
         uuid: Some(Bytes::copy_from_slice(&uuid(state).0)),
+        healthy: Some(true),
         ..Default::default()
     };
     let raw = Bytes::from(wire::encode(Encoding::Protobuf, &status));
@@ -182,13 +185,22 @@ impl Cluster {
         Self::with(config(), Vec::new())
     }
 
-    pub(crate) fn with(config: Config, log: Vec<Record>) -> Self {
+    pub(crate) fn with(config: Config, log: Vec<Op>) -> Self {
         let now = Now {
             mono: Mono::from_nanos(1_000_000_000),
             wall: Timestamp::from_millis(1_700_000_000_000),
         };
-        let master = Master::new(now, config, 42, log.clone());
-        Self { master, now, last_number: 0, log }
+        let registry = State::fold(&log).expect("the log of a master");
+        let master = Master::new(now, config.clone(), 42, registry);
+        Self { master, config, now, last_number: 0, log }
+    }
+
+    /// Kills the master and starts another on what its log holds: all else is lost.
+    pub(crate) fn restart(&mut self) {
+        let registry = State::fold(&self.log).expect("the log of a master");
+        let id = MasterId::parse(&format!("master-{}", self.number())).expect("a valid id");
+        let config = Config { master_id: id, ..self.config.clone() };
+        self.master = Master::new(self.now, config, 42, registry);
     }
 
     pub(crate) fn number(&mut self) -> u64 {
@@ -221,7 +233,7 @@ impl Cluster {
     }
 
     #[track_caller]
-    fn checked(&mut self, mut out: Outputs<Record, Effect>) -> Seen {
+    fn checked(&mut self, mut out: Outputs<Op, Effect>) -> Seen {
         self.master.round(self.now, &mut out);
         if let Some(broken) = self.master.broken_invariant() {
             panic!("{broken}");
@@ -229,6 +241,10 @@ impl Cluster {
         let due = self.master.deadline();
         assert!(due.is_none_or(|due| due > self.now.mono), "{due:?} is not after the round");
         self.log.extend(out.records);
+        let rejected = |effect: &Effect| {
+            matches!(effect, Effect::Notice(crate::Notice::OperationRejected { .. }))
+        };
+        assert!(!out.effects.iter().any(rejected), "the registry refused an operation");
         Seen(out.effects)
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Ping(AgentIx),
     /// Agents known from before the start have had their time to come back.
     RecoveredAgents,
+    /// The registry is to forget what is too old.
+    Forget,
 }
 
 /// The timers that are set.

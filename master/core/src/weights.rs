@@ -1,12 +1,16 @@
 //! Weights of roles: an operator sets them, they survive the master.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use meros_proto::resources::Role;
 use meros_proto::time::Now;
 
 use crate::allocator::AllocatorInput;
 use crate::input::ReplyTo;
 use crate::output::{Answer, Effect, Refusal};
-use crate::record::Record;
+use crate::registry::Rejected;
+use crate::registry::ops::WeightsSet;
 use crate::{Master, Out};
 
 impl Master {
@@ -16,27 +20,31 @@ impl Master {
         &mut self,
         now: Now,
         reply: ReplyTo,
-        weights: Vec<(Role, f64)>,
+        weights: BTreeMap<Role, f64>,
         out: &mut Out,
     ) {
-        let invalid = weights.iter().find(|(_, weight)| !(weight.is_finite() && *weight > 0.0));
-        if let Some((role, weight)) = invalid {
-            let why =
-                format!("Invalid weight '{weight}' for role '{role}': weights must be positive");
-            let answer = Answer::Refused(Refusal::Invalid(why));
-            return out.effect(Effect::Reply { to: reply, answer });
-        }
         let subscribed = |role| {
             self.frameworks.all.iter().any(|(_, framework)| framework.spec.roles.contains(role))
         };
-        let is_felt = weights.iter().any(|(role, _)| subscribed(role));
-        for (role, weight) in weights {
-            out.persist(Record::WeightSet { role: role.clone(), weight });
-            self.allocator.handle(now, AllocatorInput::WeightSet { role, weight });
-        }
-        if is_felt {
-            self.rescind_all_offers(now, out);
-        }
-        out.effect(Effect::Reply { to: reply, answer: Answer::Done });
+        let is_felt = weights.keys().any(subscribed);
+        let answer = match self.registry.propose(WeightsSet { weights }, out) {
+            Ok(()) => {
+                self.weights_changed(now);
+                if is_felt {
+                    self.rescind_all_offers(now, out);
+                }
+                Answer::Done
+            }
+            // Nothing was asked for, and it is done.
+            Err(Rejected::Empty) => Answer::Done,
+            Err(rejected) => Answer::Refused(Refusal::Invalid(rejected.to_string())),
+        };
+        out.effect(Effect::Reply { to: reply, answer });
+    }
+
+    /// Tells the allocator that the registry's weights are others now.
+    pub(crate) fn weights_changed(&mut self, now: Now) {
+        let weights = Arc::clone(self.registry.state().weights());
+        self.allocator.handle(now, AllocatorInput::WeightsChanged { weights });
     }
 }

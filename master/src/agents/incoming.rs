@@ -125,7 +125,7 @@ fn task_report(report: link::TaskReport) -> Result<TaskReport, Garbage> {
         false => Some(of.status(report.status)?),
     };
     let latest = of.state(report.state)?;
-    TaskReport::from_proto(framework, &task, report.task, latest, status)
+    TaskReport::from_proto(framework, &task, &report.task, latest, status)
         .map_err(of.invalid("task"))
 }
 

@@ -76,11 +76,11 @@ impl AgentLink for Links {
 
 /// What goes to the agent: our Hello, then what is queued for it, until `ended` or an overflow.
 fn answers(
-    outlet: Outlet<AgentMessage>,
+    outlet: Outlet<Box<AgentMessage>>,
     ended: CancellationToken,
 ) -> Pin<Box<dyn Stream<Item = Result<FromMaster, Status>> + Send>> {
     let overflown = outlet.overflown;
-    let messages = ReceiverStream::new(outlet.queue).map(|message| Ok(outgoing::message(message)));
+    let messages = ReceiverStream::new(outlet.queue).map(|message| Ok(outgoing::message(*message)));
     let last = stream::once(async move {
         // The agent's side of the stream ends with ours.
         ended.cancel();

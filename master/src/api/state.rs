@@ -56,9 +56,11 @@ impl Api {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
-    use meros_master_core::{Effect, Record};
+    use meros_master_core::Effect;
+    use meros_master_core::registry::Op;
     use meros_plugin_api::authz::PermitAll;
     use meros_proto::ids::MasterId;
     use meros_proto::machine::{Core, Outputs};
@@ -75,15 +77,15 @@ mod tests {
 
     impl Core for Busy {
         type Input = Input;
-        type Record = Record;
+        type Record = Op;
         type Effect = Effect;
 
-        fn handle(&mut self, _: Now, _: Input, _: &mut Outputs<Record, Effect>) {
+        fn handle(&mut self, _: Now, _: Input, _: &mut Outputs<Op, Effect>) {
             // An error: the test is over.
             let _ = self.0.recv();
         }
 
-        fn round(&mut self, _: Now, _: &mut Outputs<Record, Effect>) {}
+        fn round(&mut self, _: Now, _: &mut Outputs<Op, Effect>) {}
 
         fn deadline(&self) -> Option<Mono> {
             None
@@ -93,9 +95,9 @@ mod tests {
     struct NoDisk;
 
     impl Durable for NoDisk {
-        type Record = Record;
+        type Record = Op;
 
-        fn commit(&mut self, _: Vec<Record>) -> std::io::Result<()> {
+        fn commit(&mut self, _: Vec<Op>) -> std::io::Result<()> {
             Ok(())
         }
     }
@@ -113,6 +115,7 @@ mod tests {
             identity: Arc::clone(&identity),
             authorization: authorization.clone(),
             counters: Arc::clone(&counters),
+            state_bytes: AtomicUsize::new(0),
         })
         .expect("a thread");
         let (inbox, tasks) = (runner.inbox(), TaskTracker::new());

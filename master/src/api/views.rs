@@ -5,6 +5,7 @@
 //! number of readers costs the core no more than one.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
 
 use meros_master_core::{Answer, Input, Snapshot};
@@ -55,6 +56,8 @@ pub(crate) struct Source {
     pub(crate) identity: Arc<Identity>,
     pub(crate) authorization: Authorization,
     pub(crate) counters: Arc<Counters>,
+    /// How long `/state` was when it was rendered last.
+    pub(crate) state_bytes: AtomicUsize,
 }
 
 impl Views {

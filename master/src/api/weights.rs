@@ -1,5 +1,6 @@
 //! Setting the weights of roles: `PUT /weights` and the operator API's UPDATE_WEIGHTS.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -39,14 +40,14 @@ pub(crate) async fn update(api: &Arc<Api>, mut request: Request) -> Response {
 
 /// Asks the core to set weights.
 pub(crate) async fn set(api: &Api, caller: &Caller, weights: Vec<(String, f64)>) -> Response {
-    let mut parsed = Vec::with_capacity(weights.len());
+    let mut parsed = BTreeMap::new();
     for (role, weight) in weights {
         if !api.authorization.authorize(caller, Action::UpdateWeight, Object::Role(&role)) {
             let message = format!("Not authorized to set the weight of role '{role}'");
             return respond::text(StatusCode::FORBIDDEN, message);
         }
         match Role::parse(&role) {
-            Ok(role) => parsed.push((role, weight)),
+            Ok(role) => drop(parsed.insert(role, weight)),
             Err(error) => return respond::text(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }

@@ -36,9 +36,14 @@ impl FakeAgent {
 
     /// Connects, says hello and registers; returns the agent's id too.
     pub(crate) async fn register(address: SocketAddr, resources: &str) -> (Self, String) {
+        Self::register_as(address, registration(resources)).await
+    }
+
+    /// The same with all that is to be said.
+    pub(crate) async fn register_as(address: SocketAddr, said: link::Register) -> (Self, String) {
         let mut agent = Self::connect(address).await;
         agent.hello(1, 1).await;
-        agent.say(from_agent::Message::Register(registration(resources))).await;
+        agent.say(from_agent::Message::Register(said)).await;
         loop {
             if let from_master::Message::Registered(registered) = agent.heard().await {
                 return (agent, registered.agent_id);

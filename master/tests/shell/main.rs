@@ -7,5 +7,6 @@ mod master;
 mod agents;
 mod calls;
 mod lifecycle;
+mod recovery;
 mod streams;
 mod views;

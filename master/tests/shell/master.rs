@@ -51,6 +51,16 @@ impl TestMaster {
         }
     }
 
+    /// Kills it, as far as its disk is concerned: returns a directory with what was durable at this
+    /// moment. What the process does after it, its orderly end included, isn't in there.
+    pub(crate) async fn kill(self, work_dir: &Path) -> tempfile::TempDir {
+        let left = tempfile::tempdir().expect("a temporary directory");
+        std::fs::copy(work_dir.join("registry.log"), left.path().join("registry.log"))
+            .expect("the log is there");
+        self.stop().await;
+        left
+    }
+
     /// Stops it and waits until it has stopped.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();

@@ -6,7 +6,7 @@
 //!
 //! Then what stands around it: [`work_dir`] is the directory that a role holds, [`host_name`] the
 //! name under which it is reached, [`server`] its one port, [`http`] what its requests and answers
-//! have in common. Knows nothing of what any role decides or serves.
+//! have in common, [`client`] how it asks tasks whether they are there. Knows nothing of what any role decides or serves.
 //!
 //! Invariant: an effect is performed only after every record that was asked for before it, by the
 //! same core, is durable. When a record can't be made durable the role ends, and nothing more
@@ -21,5 +21,6 @@ pub mod runner;
 pub mod host_name;
 pub mod work_dir;
 
+pub mod client;
 pub mod http;
 pub mod server;

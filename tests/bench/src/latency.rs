@@ -1,115 +1,78 @@
-//! ACCEPT sent to TASK_RUNNING at the framework, one task at a time on an idle cluster.
+//! Row 3: ACCEPT sent to TASK_RUNNING at the framework, one task at a time on an idle cluster,
+//! against what the way would take with nothing on it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
-use meros_proto::ids::OfferId;
-use meros_proto::resources::{ReservationFormat, Resources, Role};
-use meros_proto::v1::{self, TaskState};
-use meros_sdk::driver::{Calls, Driver, Event, Events, Options};
+use meros_proto::v1::TaskState;
 
-use crate::cluster::Cluster;
-use crate::percentile;
+use crate::client::{Scheduler, Shape, Workload};
+use crate::cluster::Place;
+use crate::limits::bare_path::BarePath;
+use crate::report::{Figure, Must, Report};
+use crate::statistics::{median, percentile};
 
 /// How much is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Tasks that are measured
+    /// Tasks in a run
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     tasks: u32,
     /// Tasks before those, not counted
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     warm_up: u32,
+    /// Runs, each with a fresh cluster
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
 }
 
-/// Longer than any task takes; a bench must end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// As long as an agent's resources are held back for more to come: a cluster is idle between two
+/// tasks, so that its processors sleep, and those of the bare way have to as well.
+const PAUSE: Duration = Duration::from_millis(5);
 
-/// Starts a cluster, runs the tasks, prints the percentiles.
-pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
-    let cluster = Cluster::start()?;
-    let framework = v1::FrameworkInfo {
-        user: Some("root".to_owned()),
-        name: Some("latency".to_owned()),
-        ..v1::FrameworkInfo::default()
-    };
-    let options = Options::new([cluster.master.to_string()], framework);
-    let (calls, mut events) = Driver::start(options).context("start the driver")?;
-    let mut bench = Bench { calls, offer: None };
-    let mut times = Vec::new();
-    for number in 0..flags.warm_up + flags.tasks {
-        let id = format!("task-{number}");
-        let once = bench.launch(&mut events, &id);
-        let time = tokio::time::timeout(PATIENCE, once).await.context("wait for a task")??;
-        if number >= flags.warm_up {
-            times.push(time);
+pub(crate) async fn run(flags: &Flags, place: &Place, report: &mut Report) -> anyhow::Result<()> {
+    let (mut p50, mut p99, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..flags.runs {
+        let folder = place.folder()?;
+        let mut bare = BarePath::new(folder.path())?;
+        if !bare.isolates() {
+            report.note("no cgroups can be made here: the limit is a start without them");
         }
+        let mut ways = Vec::new();
+        for number in 0..u64::from(flags.tasks) {
+            tokio::time::sleep(PAUSE).await;
+            ways.push(bare.once(number)? * 1e3);
+        }
+        let millis: Vec<f64> =
+            once(flags, place).await?.iter().map(|time| time.as_secs_f64() * 1e3).collect();
+        limit.push(median(&ways));
+        p50.push(median(&millis));
+        p99.push(percentile(&millis, 99));
+        report.note(format!("p99 of the limit itself: {:.2} ms", percentile(&ways, 99)));
     }
-    times.sort_unstable();
-    println!("ACCEPT to TASK_RUNNING, {} tasks of /bin/true, one at a time:", times.len());
-    for percent in [0, 50, 90, 99, 100] {
-        println!("  p{percent:<3} {:>8.3} ms", percentile::of(&times, percent).as_secs_f64() * 1e3);
-    }
+    let figure = |name, runs, ratio| Figure {
+        name,
+        unit: "ms",
+        runs,
+        limit: limit.clone(),
+        must: Must::RatioAtMost(ratio),
+    };
+    report.add(figure("accept_to_running_p50", p50, 2.0));
+    report.add(figure("accept_to_running_p99", p99, 8.0));
+    report.note("limit: p50 of a bare start in cgroups, 8 one-way messages, 2 synced writes");
     Ok(())
 }
 
-struct Bench {
-    calls: Calls,
-    offer: Option<v1::Offer>,
-}
-
-impl Bench {
-    /// Runs one task to its end; returns how long it took to be seen running.
-    async fn launch(&mut self, events: &mut Events, id: &str) -> anyhow::Result<Duration> {
-        while self.offer.is_none() {
-            self.take(events.next().await.context("the driver ended")?)?;
-        }
-        let offer = self.offer.take().context("an offer is held")?;
-        let task = task(&offer, id)?;
-        let offer_id = OfferId::from_proto(offer.id.as_ref())?;
-        let began = Instant::now();
-        self.calls.launch([offer_id], vec![task], Duration::ZERO)?;
-        let mut running = None;
-        loop {
-            let event = events.next().await.context("the driver ended")?;
-            let Event::Update(update) = event else {
-                self.take(event)?;
-                continue;
-            };
-            if let Some(ack) = update.ack {
-                self.calls.acknowledge(ack)?;
-            }
-            match update.status.state() {
-                TaskState::TaskStarting => {}
-                TaskState::TaskRunning => running = Some(began.elapsed()),
-                TaskState::TaskFinished => return running.context("it never ran"),
-                state => bail!("{id}: {} {}", state.as_str_name(), update.status.message()),
-            }
-        }
-    }
-
-    fn take(&mut self, event: Event) -> anyhow::Result<()> {
-        match event {
-            Event::Offers(mut offers) => self.offer = offers.pop(),
-            Event::Error { message } | Event::Removed { message } => bail!(message),
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-fn task(offer: &v1::Offer, id: &str) -> anyhow::Result<v1::TaskInfo> {
-    let resources = Resources::parse("cpus:0.1;mem:32", &Role::star())?;
-    Ok(v1::TaskInfo {
-        name: Some(id.to_owned()),
-        task_id: Some(v1::TaskId { value: Some(id.to_owned()) }),
-        agent_id: offer.agent_id.clone(),
-        resources: resources.to_protos(ReservationFormat::Legacy),
-        command: Some(v1::CommandInfo {
-            shell: Some(false),
-            value: Some("/bin/true".to_owned()),
-            ..v1::CommandInfo::default()
-        }),
-        ..v1::TaskInfo::default()
-    })
+async fn once(flags: &Flags, place: &Place) -> anyhow::Result<Vec<Duration>> {
+    let cluster = place.with_agent(&["--resources", "cpus:64;mem:65536"]).await?;
+    let mut scheduler = Scheduler::subscribe(cluster.address, "latency", 1).await?;
+    let shape = Shape { cpus: 0.1, mem: 32.0, program: "/bin/true", arguments: &[], labels: 0 };
+    let workload = Workload {
+        tasks: (flags.warm_up + flags.tasks) as usize,
+        shape,
+        per_accept: 1,
+        at_once: 1,
+        until: TaskState::TaskFinished,
+    };
+    let outcome = scheduler.run(&workload).await?;
+    Ok(outcome.to_running.into_iter().skip(flags.warm_up as usize).collect())
 }

@@ -1,17 +1,19 @@
 //! How records lie on disk: names with their length before them, then a Mesos message as it came.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use meros_proto::ids::{AgentId, ContainerId, FrameworkId, TaskId};
 use meros_proto::record::{BadRecord, Record as OnDisk, RecordKind};
+use meros_proto::time::Timestamp;
 use meros_proto::v1::TaskStatus;
 use meros_proto::wire::{self, Encoding};
 
 use super::Record;
 use crate::messages::BadMessage;
 use crate::status::Update;
-use crate::task::{FrameworkSpec, TaskKey, TaskSpec};
+use crate::task::{FrameworkSpec, Stop, TaskKey, TaskSpec, Why};
 
 const ADMITTED: u16 = 1;
 const FRAMEWORK: u16 = 2;
@@ -21,6 +23,8 @@ const ACKNOWLEDGED: u16 = 5;
 const FRAMEWORK_REMOVED: u16 = 6;
 const FORGOTTEN: u16 = 7;
 const LEFT: u16 = 8;
+const BOOTED: u16 = 9;
+const STOPPING: u16 = 10;
 
 /// The only version of each so far.
 const VERSION: u16 = 1;
@@ -36,6 +40,8 @@ impl OnDisk for Record {
             Self::FrameworkRemoved(_) => FRAMEWORK_REMOVED,
             Self::Forgotten(_) => FORGOTTEN,
             Self::Left => LEFT,
+            Self::Booted(_) => BOOTED,
+            Self::Stopping { .. } => STOPPING,
         };
         RecordKind { number, version: VERSION }
     }
@@ -63,11 +69,19 @@ impl OnDisk for Record {
             Self::FrameworkRemoved(id) => put(out, id.as_str()),
             Self::Forgotten(key) => put_key(out, key),
             Self::Left => {}
+            Self::Booted(boot_id) => put(out, boot_id),
+            Self::Stopping { task, stop } => {
+                put_key(out, task);
+                out.push(why_to_byte(stop.why));
+                out.extend_from_slice(&stop.since.as_nanos().to_le_bytes());
+                let grace = u64::try_from(stop.grace.as_nanos()).unwrap_or(u64::MAX);
+                out.extend_from_slice(&grace.to_le_bytes());
+            }
         }
     }
 
     fn decode(kind: RecordKind, body: &[u8]) -> Result<Self, BadRecord> {
-        if kind.version != VERSION || !(ADMITTED..=LEFT).contains(&kind.number) {
+        if kind.version != VERSION || !(ADMITTED..=STOPPING).contains(&kind.number) {
             return Err(BadRecord::Unknown(kind));
         }
         read(kind.number, Body(body))
@@ -105,8 +119,33 @@ fn read(number: u16, mut body: Body<'_>) -> Result<Record, BadMessage> {
         }
         FRAMEWORK_REMOVED => Record::FrameworkRemoved(FrameworkId::parse(body.text()?)?),
         FORGOTTEN => Record::Forgotten(body.key()?),
+        BOOTED => Record::Booted(body.text()?.to_owned()),
+        STOPPING => {
+            let task = body.key()?;
+            let why = why_of_byte(body.bytes::<1>()?[0])?;
+            let since = Timestamp::from_nanos(u64::from_le_bytes(body.bytes()?));
+            let grace = Duration::from_nanos(u64::from_le_bytes(body.bytes()?));
+            Record::Stopping { task, stop: Stop { why, since, grace } }
+        }
         _ => Record::Left,
     })
+}
+
+fn why_to_byte(why: Why) -> u8 {
+    match why {
+        Why::Killed => 1,
+        Why::TooLong => 2,
+        Why::Unhealthy => 3,
+    }
+}
+
+fn why_of_byte(byte: u8) -> Result<Why, BadMessage> {
+    match byte {
+        1 => Ok(Why::Killed),
+        2 => Ok(Why::TooLong),
+        3 => Ok(Why::Unhealthy),
+        _ => Err(BadMessage::Other("a task is stopped for a reason that is not known")),
+    }
 }
 
 fn put(out: &mut Vec<u8>, text: &str) {
@@ -124,12 +163,18 @@ fn put_key(out: &mut Vec<u8>, key: &TaskKey) {
 /// What is left of a record's body.
 struct Body<'a>(&'a [u8]);
 
+const SHORT: BadMessage = BadMessage::Other("the record is cut short");
+
 impl<'a> Body<'a> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], BadMessage> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
     fn text(&mut self) -> Result<&'a str, BadMessage> {
-        const SHORT: BadMessage = BadMessage::Other("the record is cut short");
-        let (length, rest) = self.0.split_first_chunk::<2>().ok_or(SHORT)?;
-        let length = usize::from(u16::from_le_bytes(*length));
-        let (text, rest) = rest.split_at_checked(length).ok_or(SHORT)?;
+        let length = usize::from(u16::from_le_bytes(self.bytes()?));
+        let (text, rest) = self.0.split_at_checked(length).ok_or(SHORT)?;
         self.0 = rest;
         std::str::from_utf8(text).map_err(|_| BadMessage::Other("an id is not text"))
     }

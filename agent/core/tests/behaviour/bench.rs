@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use meros_agent_core::checks::Probe;
 use meros_agent_core::effect::{Effect, Registration, StatusUpdate, ToMaster};
 use meros_agent_core::exit::Exit;
-use meros_agent_core::input::{ContainerEvent, FromMaster, Input, Reply};
+use meros_agent_core::input::{ContainerEvent, Found, FromMaster, Input, Reply};
 use meros_agent_core::task::{FrameworkSpec, TaskKey, TaskSpec};
 use meros_agent_core::view::View;
 use meros_agent_core::{Agent, Config, Record};
@@ -19,6 +20,7 @@ use meros_proto::v1::framework_info::capability::Type as Capability;
 use meros_proto::wire::{self, Encoding};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const BOOT: &str = "boot-1";
 pub(crate) const SILENCE: Duration = Duration::from_secs(75);
 
 pub(crate) struct Bench {
@@ -35,19 +37,35 @@ impl Bench {
 
     /// An agent that starts on what an earlier one wrote.
     pub(crate) fn restarted(log: Vec<Record>) -> Self {
-        // No two lives may draw the same names.
+        Self::recovered(log, Vec::new())
+    }
+
+    /// The same, with what is left of its containers.
+    pub(crate) fn recovered(log: Vec<Record>, found: Vec<(ContainerId, Found)>) -> Self {
+        let mut bench = Self::replayed(log);
+        bench.begin(BOOT, found);
+        bench
+    }
+
+    /// An agent that has read its log and not started yet.
+    pub(crate) fn replayed(log: Vec<Record>) -> Self {
+        let life = log.len() as u64;
+        Self::replayed_as(life, log)
+    }
+
+    /// The same for one of many lives: no two of them may draw the same names.
+    pub(crate) fn replayed_as(life: u64, log: Vec<Record>) -> Self {
         let mut seed = [2; 32];
-        seed[..8].copy_from_slice(&log.len().to_le_bytes());
+        seed[..8].copy_from_slice(&life.to_le_bytes());
         let mut bench = Self::over(Agent::recover(Config::default(), seed, log.clone()));
         bench.log = log;
-        bench.tell(Input::Start);
         bench
     }
 
     /// A fresh agent that a master took in over session 1.
     pub(crate) fn registered() -> Self {
         let mut bench = Self::fresh();
-        bench.tell(Input::Start);
+        bench.begin(BOOT, Vec::new());
         bench.register(1);
         bench.effects.clear();
         bench
@@ -64,6 +82,11 @@ impl Bench {
         self.agent.handle(self.now, input, &mut out);
         self.agent.round(self.now, &mut out);
         self.take(out);
+    }
+
+    /// The first input.
+    pub(crate) fn begin(&mut self, boot_id: &str, found: Vec<(ContainerId, Found)>) {
+        self.tell(Input::Start { boot_id: boot_id.to_owned(), found });
     }
 
     /// What a master says over session 1.
@@ -192,6 +215,22 @@ impl Bench {
     pub(crate) fn kills(&mut self) -> Vec<Duration> {
         self.pick(|effect| match effect {
             Effect::Kill { grace, .. } => Ok(grace),
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// The looks at tasks that were asked for.
+    pub(crate) fn looks(&mut self) -> Vec<Probe> {
+        self.pick(|effect| match effect {
+            Effect::Check(probe) => Ok(probe),
+            other => Err(Box::new(other)),
+        })
+    }
+
+    /// Containers of which nothing need be kept.
+    pub(crate) fn forgotten(&mut self) -> Vec<ContainerId> {
+        self.pick(|effect| match effect {
+            Effect::Forget(container) => Ok(container),
             other => Err(Box::new(other)),
         })
     }

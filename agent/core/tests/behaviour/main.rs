@@ -2,7 +2,11 @@
 
 mod bench;
 
+mod adopting;
+mod checking;
+mod disk;
 mod ending;
+mod launcher;
 mod model;
 mod recovery;
 mod registering;

@@ -3,10 +3,11 @@
 use meros_agent_core::exit::Exit;
 use meros_agent_core::{Agent, Config, Record};
 use meros_proto::record::{BadRecord, Record as OnDisk, RecordKind};
+use meros_proto::v1;
 use meros_proto::v1::TaskState::*;
 use meros_proto::v1::task_status::{Reason, Source};
 
-use crate::bench::{Bench, framework, task};
+use crate::bench::{Bench, SECOND, framework, span, task};
 
 /// A life with a task in every stage, and its log.
 fn eventful() -> Bench {
@@ -19,6 +20,19 @@ fn eventful() -> Bench {
     let (_, unheard) = bench.started(task("unheard"));
     bench.exit(&unheard, Exit::Code(1));
     bench.run(task("starts"));
+    bench
+}
+
+/// Kills of both kinds.
+fn stopped() -> Bench {
+    let mut bench = Bench::registered();
+    let (killed, _) = bench.started(task("killed"));
+    bench.kill(&killed, Some(SECOND));
+    let limit = Some(span(SECOND));
+    bench.started(v1::TaskInfo { max_completion_time: limit, ..task("slow") });
+    bench.pass_in_touch(2 * SECOND);
+    let stops = bench.log.iter().filter(|record| matches!(record, Record::Stopping { .. }));
+    assert_eq!(stops.count(), 2);
     bench
 }
 
@@ -89,7 +103,8 @@ fn a_task_whose_start_was_never_recorded_was_never_started() {
 
 #[test]
 fn a_log_may_be_cut_after_any_record_and_compacted_at_any_time() {
-    let log = eventful().log;
+    let mut log = eventful().log;
+    log.extend(stopped().log);
     for length in 0..=log.len() {
         let agent = Agent::recover(Config::default(), [3; 32], log[..length].to_vec());
         let compact = agent.records();
@@ -104,6 +119,7 @@ fn every_record_reads_back_as_it_was_written() {
     let mut log = eventful().log;
     log.push(Record::FrameworkRemoved(framework(&[]).id));
     log.push(Record::Left);
+    log.extend(stopped().log);
     for record in log {
         let mut body = Vec::new();
         record.encode(&mut body);
@@ -116,7 +132,12 @@ fn records_of_a_later_release_and_broken_ones_are_refused() {
     for kind in [RecordKind { number: 1, version: 2 }, RecordKind { number: 99, version: 1 }] {
         assert!(matches!(Record::decode(kind, b""), Err(BadRecord::Unknown(_))));
     }
-    for record in eventful().log {
+    let mut log = eventful().log;
+    log.extend(stopped().log);
+    for record in log {
+        if matches!(record, Record::Booted(_)) {
+            continue;
+        }
         let mut body = Vec::new();
         record.encode(&mut body);
         for length in 0..body.len() {

@@ -7,20 +7,20 @@ use meros_agent_core::input::{FromMaster, Input};
 use meros_proto::ids::AgentId;
 use meros_proto::v1::TaskState::*;
 
-use crate::bench::{Bench, SECOND, SILENCE, task};
+use crate::bench::{BOOT, Bench, SECOND, SILENCE, task};
 
 #[test]
 fn a_new_agent_has_no_id_and_keeps_the_one_it_is_given() {
     let mut bench = Bench::fresh();
-    bench.tell(Input::Start);
+    bench.begin(BOOT, Vec::new());
     bench.register(1);
     assert_eq!(bench.registrations()[0].agent, None);
     let id = AgentId::parse("m-S0").expect("an id");
-    assert_eq!(bench.log, [Record::Admitted(id.clone())]);
+    assert_eq!(bench.log, [Record::Booted(BOOT.to_owned()), Record::Admitted(id.clone())]);
     let mut bench = Bench::restarted(bench.log);
     bench.register(1);
     assert_eq!(bench.registrations()[0].agent, Some(id));
-    assert_eq!(bench.log.len(), 1, "known already");
+    assert_eq!(bench.log.len(), 2, "known already");
 }
 
 #[test]

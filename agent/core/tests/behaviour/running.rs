@@ -78,11 +78,15 @@ fn a_task_over_its_memory_fails_for_that_reason_and_names_the_limit() {
 #[test]
 fn a_task_that_asks_for_what_is_not_built_is_an_error_and_starts_nothing() {
     let mut bench = Bench::registered();
-    bench.run(v1::TaskInfo { health_check: Some(Box::default()), ..task("t") });
+    let container = v1::ContainerInfo { hostname: Some("x".to_owned()), ..mesos_container() };
+    bench.run(v1::TaskInfo { container: Some(Box::new(container)), ..task("t") });
     assert_eq!(bench.launches(), 0);
     let last = last_status(&mut bench);
     assert_eq!((last.state, last.reason), (TaskError, Some(Reason::TaskInvalid)));
-    assert_eq!(last.message.as_deref(), Some("This agent does not support health checks yet"));
+    assert_eq!(
+        last.message.as_deref(),
+        Some("This agent does not support host names of containers yet")
+    );
 }
 
 #[test]
@@ -114,15 +118,18 @@ fn a_task_that_runs_for_too_long_is_ended_without_grace_and_fails() {
 }
 
 #[test]
-fn containers_of_nobody_and_doubled_events_change_nothing() {
+fn containers_of_nobody_are_ended_and_forgotten_and_doubled_events_change_nothing() {
     let mut bench = Bench::registered();
     let (_, container) = bench.started(task("t"));
     bench.start(&container);
     bench.exit(&container, Exit::Code(0));
     bench.acknowledge_all();
+    assert_eq!(bench.forgotten(), std::slice::from_ref(&container));
     let before = bench.log.len();
     bench.start(&container);
+    assert_eq!(bench.kills(), [Duration::ZERO]);
     bench.exit(&container, Exit::Code(1));
+    assert_eq!(bench.forgotten(), [container]);
     assert_eq!(bench.log.len(), before);
     assert!(bench.effects().iter().all(|effect| matches!(effect, Effect::Log(..))));
 }
@@ -156,4 +163,9 @@ fn a_framework_that_changes_is_recorded_only_if_it_has_tasks_here() {
 fn last_status(bench: &mut Bench) -> Status {
     let heard = bench.acknowledge_all();
     heard.last().expect("something was said").update.status.clone()
+}
+
+fn mesos_container() -> v1::ContainerInfo {
+    let r#type = Some(v1::container_info::Type::Mesos as i32);
+    v1::ContainerInfo { r#type, ..v1::ContainerInfo::default() }
 }

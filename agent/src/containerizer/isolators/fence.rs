@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     containerizer::{Limits, WaitStatus},
-    launcher::{cgroups, wire::Group},
+    launcher::{cgroups, event_loop::LAUNCHER_GROUP, wire::Group},
 };
 
 /// What this host can isolate.
@@ -39,6 +39,15 @@ pub(crate) struct Fence {
     pub(crate) reports: Vec<Vec<u8>>,
     /// The v1 memory cgroup to be watched.
     pub(crate) oom_watch: Option<Vec<u8>>,
+}
+
+/// What is left of a task's fence.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Remains {
+    /// The first holds its processes together, if it has any.
+    pub(crate) groups: Vec<PathBuf>,
+    /// The files that [`Isolators::judge`] wants to know the contents of.
+    pub(crate) reports: Vec<PathBuf>,
 }
 
 /// What the isolators say of a task that ended.
@@ -122,7 +131,19 @@ impl Isolators {
     }
 
     /// Lays out what a task is fenced in with. Nothing is made yet.
+    ///
+    /// A container nested in a task's has groups below the task's, which limit both together; its
+    /// limits are those of the task.
     pub(crate) fn fence(&self, container: &str, limits: &Limits) -> Fence {
+        let mut fence = self.own_fence(container, limits);
+        if container.contains('.') {
+            fence.groups.iter_mut().for_each(|group| group.settings.clear());
+            fence = Fence { groups: fence.groups, ..Fence::default() };
+        }
+        fence
+    }
+
+    fn own_fence(&self, container: &str, limits: &Limits) -> Fence {
         let mut fence = Fence::default();
         let Some(tracking) = &self.tracking else { return fence };
         fence.add(&self.group_dir(tracking, container), Vec::new());
@@ -158,11 +179,66 @@ impl Isolators {
     ///
     /// `mark` is how the environment of each of its tasks' processes begins a variable.
     pub(crate) fn sweep(&self, mark: &[u8]) {
-        sweep::sweep(&self.mounts, &self.instance, mark);
+        sweep::sweep(&self.mounts, &self.instance, mark, &|_| false);
+        sweep::remove_instance(&self.mounts, &self.instance);
+    }
+
+    /// The same, but for the launcher itself and the tasks that `is_kept` names.
+    pub(crate) fn sweep_others(&self, mark: &[u8], is_kept: impl Fn(&str) -> bool) {
+        let is_kept = |name: &[u8]| {
+            name == LAUNCHER_GROUP.as_bytes() || std::str::from_utf8(name).is_ok_and(&is_kept)
+        };
+        sweep::sweep(&self.mounts, &self.instance, mark, &is_kept);
+    }
+
+    /// Removes the groups that hold the others, where they hold none.
+    pub(crate) fn withdraw(&self) {
+        for mount in &self.mounts {
+            let launcher = cgroups::instance_dir(mount, &self.instance).join(LAUNCHER_GROUP);
+            // Not while a launcher is in it.
+            let _ = fs::remove_dir(launcher);
+        }
+        sweep::remove_instance(&self.mounts, &self.instance);
+    }
+
+    /// The tasks that have a group, with the processes in it.
+    pub(crate) fn tracked(&self) -> Vec<(String, Vec<i32>)> {
+        let Some(tracking) = &self.tracking else { return Vec::new() };
+        let dir = cgroups::instance_dir(&tracking.mount, &self.instance);
+        let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+        let groups = entries.filter_map(Result::ok).filter(|entry| {
+            entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != LAUNCHER_GROUP
+        });
+        let with_processes = groups.filter_map(|group| {
+            let found = cgroups::processes(&group.path()).unwrap_or_default();
+            let pids = found.into_iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+            Some((group.file_name().into_string().ok()?, pids))
+        });
+        with_processes.collect()
+    }
+
+    /// What a task was fenced in with, as far as it is there: for one that others started.
+    pub(crate) fn remains(&self, container: &str) -> Remains {
+        let mut remains = Remains::default();
+        for hierarchy in [&self.tracking, &self.cpu, &self.memory].into_iter().flatten() {
+            let dir = self.group_dir(hierarchy, container);
+            if dir.is_dir() && !remains.groups.contains(&dir) {
+                remains.groups.push(dir);
+            }
+        }
+        if let Some(memory) = &self.memory {
+            let dir = self.group_dir(memory, container);
+            if dir.is_dir() {
+                remains.reports =
+                    memory::reports(memory).iter().map(|file| dir.join(file)).collect();
+            }
+        }
+        remains
     }
 
     fn group_dir(&self, hierarchy: &Hierarchy, container: &str) -> PathBuf {
-        cgroups::instance_dir(&hierarchy.mount, &self.instance).join(container)
+        let dir = cgroups::instance_dir(&hierarchy.mount, &self.instance);
+        container.split('.').fold(dir, |dir, name| dir.join(name))
     }
 }
 
@@ -220,10 +296,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_task_is_found_by_its_groups() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mount = |name: &str| dir.path().join(name).display().to_string();
+        let (unified, cpu, memory) = (mount("u"), mount("cpu"), mount("mem"));
+        let host = isolators(&unified, (Version::V1, &cpu), (Version::V1, &memory));
+        assert_eq!((host.tracked(), host.remains("c")), (Vec::new(), Remains::default()));
+        for (mount, name) in [(&unified, "launcher"), (&unified, "c"), (&memory, "c")] {
+            fs::create_dir_all(Path::new(mount).join("meros/a-1").join(name)).expect("writable");
+        }
+        fs::write(Path::new(&unified).join("meros/a-1/c/cgroup.procs"), "7\n9\n")
+            .expect("writable");
+        assert_eq!(host.tracked(), [("c".to_owned(), vec![7, 9])]);
+        let remains = host.remains("c");
+        assert_eq!(remains.groups, [&unified, &memory].map(|m| Path::new(m).join("meros/a-1/c")));
+        assert_eq!(remains.reports.len(), 3);
+        assert_eq!(host.remains("d"), Remains::default());
+    }
+
+    #[test]
     fn only_the_groups_that_a_task_asks_for_are_made() {
         let host = isolators("/u", (Version::V1, "/cpu"), (Version::V1, "/mem"));
         assert_eq!(dirs(&host.fence("c", &Limits::default())), ["/u/meros/a-1/c"]);
+        let nested = host.fence("c.x", &LIMITS);
+        assert_eq!(dirs(&nested), ["/u/meros/a-1/c/x", "/cpu/meros/a-1/c/x", "/mem/meros/a-1/c/x"]);
+        assert!(nested.groups.iter().all(|group| group.settings.is_empty()));
+        assert_eq!((nested.reports.len(), nested.oom_watch), (0, None), "they are the task's");
         let none = Isolators::none("a-1".to_owned(), false);
+        assert_eq!((none.tracked(), none.remains("c")), (Vec::new(), Remains::default()));
         assert_eq!(none.fence("c", &LIMITS), Fence::default());
         assert_eq!(none.judge(WaitStatus::Signaled(9), &[]), Verdict::default());
     }

@@ -15,3 +15,5 @@ mod sweep;
 
 pub(crate) use fence::Fence;
 pub(crate) use fence::Isolators;
+pub(crate) use fence::Remains;
+pub(crate) use fence::Verdict;

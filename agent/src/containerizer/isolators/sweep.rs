@@ -1,7 +1,8 @@
-//! Ends what is left of an instance when the launcher that should have done it is gone.
+//! Ends what is left of an instance and that nobody looks after any more.
 
 use std::{
     fs,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -18,28 +19,43 @@ use crate::launcher::{
 const ROUNDS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Kills all in the instance's groups and all that carry its mark, and removes the groups.
-pub(super) fn sweep(mounts: &[PathBuf], instance: &str, mark: &[u8]) {
+/// Kills all in the instance's groups and all that carry its mark, and removes the groups; but for
+/// those whose name is to be kept. `mark` is how the mark of each process begins; its task follows.
+pub(super) fn sweep(
+    mounts: &[PathBuf],
+    instance: &str,
+    mark: &[u8],
+    is_kept: &dyn Fn(&[u8]) -> bool,
+) {
     for _ in 0..ROUNDS {
-        let marked = tree::marked(mark);
-        for pid in marked.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        let mut marked = tree::marked(mark);
+        marked.retain(|(_, task)| !is_kept(task));
+        for pid in marked.iter().filter_map(|(pid, _)| Pid::from_raw(*pid)) {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        let emptied = mounts.iter().all(|mount| empty(&cgroups::instance_dir(mount, instance)));
+        let emptied =
+            mounts.iter().all(|mount| empty(&cgroups::instance_dir(mount, instance), is_kept));
         if marked.is_empty() && emptied {
             break;
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Removes what held the groups of an instance, as far as it is empty.
+pub(super) fn remove_instance(mounts: &[PathBuf], instance: &str) {
     for mount in mounts {
         cgroups::remove_instance(mount, instance);
     }
 }
 
-/// Kills and removes the groups below one. True once there are none.
-fn empty(dir: &Path) -> bool {
+/// Kills and removes the groups below one. True once there are none but those to be kept.
+fn empty(dir: &Path, is_kept: &dyn Fn(&[u8]) -> bool) -> bool {
     let Ok(entries) = fs::read_dir(dir) else { return true };
-    let groups = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let groups = entries
+        .filter_map(Result::ok)
+        .filter(|entry| !is_kept(entry.file_name().as_bytes()))
+        .map(|entry| entry.path());
     let mut all_gone = true;
     for group in groups.filter(|path| path.is_dir()) {
         if let Ok(Removal::Busy) = cgroups::remove(&group) {

@@ -4,7 +4,7 @@ use meros_proto::v1::scheduler::call::Type;
 
 /// What to do about an answer to SUBSCRIBE that brought no stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ToSubscribe {
+pub enum ToSubscribe {
     /// Another master leads: ask there.
     Redirected,
     /// Nobody leads, or what answered is no master: ask again later.
@@ -14,7 +14,7 @@ pub(super) enum ToSubscribe {
 }
 
 impl ToSubscribe {
-    pub(super) fn of(status: u16) -> Self {
+    pub fn of(status: u16) -> Self {
         match status {
             307 | 302 => Self::Redirected,
             400 | 401 | 403 | 406 | 409 | 415 | 501 => Self::Never,
@@ -25,7 +25,7 @@ impl ToSubscribe {
 
 /// What to do about the answer to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ToCall {
+pub enum ToCall {
     /// It was taken in.
     Taken,
     /// The master is busy or recovering and took nothing in: the same call again, soon.
@@ -37,7 +37,7 @@ pub(super) enum ToCall {
 }
 
 impl ToCall {
-    pub(super) fn of(status: u16, message: &str) -> Self {
+    pub fn of(status: u16, message: &str) -> Self {
         match status {
             200..300 => Self::Taken,
             429 | 503 => Self::Busy,
@@ -55,7 +55,7 @@ impl ToCall {
 /// Whether a call may be sent a second time when it isn't known whether the first arrived.
 ///
 /// A second ACCEPT would find its offers used, and tell that the tasks of the first are lost.
-pub(super) fn may_repeat(call: Type) -> bool {
+pub fn may_repeat(call: Type) -> bool {
     !matches!(
         call,
         Type::Accept | Type::Message | Type::Request | Type::UpdateFramework | Type::Unknown
@@ -64,7 +64,7 @@ pub(super) fn may_repeat(call: Type) -> bool {
 
 /// Whether a call goes in the lane of acknowledgements, which launches can't fill. Nothing else
 /// may: a KILL that overtook its ACCEPT would find no task.
-pub(super) fn is_acknowledgement(call: Type) -> bool {
+pub fn is_acknowledgement(call: Type) -> bool {
     matches!(call, Type::Acknowledge | Type::AcknowledgeOperationStatus)
 }
 

@@ -12,7 +12,8 @@ mod event;
 mod options;
 
 mod address;
-mod answer;
+#[doc(hidden)]
+pub mod answer;
 mod hunt;
 mod interpret;
 pub mod machine;

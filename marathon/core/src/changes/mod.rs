@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     /// Instances that are to go with this change.
     victims: BTreeMap<PathId, Vec<InstanceId>>,
     added_groups: BTreeSet<PathId>,
+    /// The deployment that this change undoes: it ends with the change, and only with it.
+    pub(crate) undoes: Option<DeploymentId>,
 }
 
 impl Draft {
@@ -47,6 +49,7 @@ impl Draft {
             restart: BTreeSet::new(),
             victims: BTreeMap::new(),
             added_groups: BTreeSet::new(),
+            undoes: None,
         }
     }
 
@@ -207,7 +210,8 @@ impl Marathon {
         force: bool,
         out: &mut Out,
     ) -> Result<ChangeDone, ChangeError> {
-        if self.deployments.len() >= self.config.max_running_deployments {
+        let others = self.deployments.len() - usize::from(draft.undoes.is_some());
+        if others >= self.config.max_running_deployments {
             return Err(ChangeError::TooManyDeployments(self.config.max_running_deployments));
         }
         draft.assign_service_ports(&self.root, self.config.service_ports.clone())?;
@@ -219,13 +223,13 @@ impl Marathon {
             u128::from(self.chance.deployments.next_u64()) << 64
                 | u128::from(self.chance.deployments.next_u64()),
         );
-        let Draft { root, put, victims, added_groups, .. } = draft;
+        let Draft { root, put, victims, added_groups, undoes, .. } = draft;
         let plan = Plan::between(&self.root, &root, id, victims, added_groups);
         let in_the_way = self.deployments.conflicting(&plan);
         if !in_the_way.is_empty() && !force {
             return Err(ChangeError::Locked(in_the_way));
         }
-        for deployment in in_the_way {
+        for deployment in undoes.into_iter().chain(in_the_way) {
             self.stop_deployment(now, &deployment, out);
         }
         self.make_root(root, out);

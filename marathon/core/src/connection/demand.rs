@@ -9,6 +9,7 @@ use std::time::Duration;
 use meros_proto::time::{Mono, Now};
 
 use crate::output::{Call, Effect};
+use crate::path_id::PathId;
 use crate::state::{Marathon, Out};
 use crate::timers::Timer;
 
@@ -25,12 +26,48 @@ pub(crate) struct Demand {
     suppressed: BTreeSet<String>,
     /// Roles whose next revive is the repetition of one.
     repeated: BTreeSet<String>,
+    /// Apps of which something else waits than before, or for other reasons.
+    touched: BTreeSet<PathId>,
+    /// Apps of which something waits that need not wait for its delay, with its roles.
+    launchable: BTreeMap<PathId, BTreeSet<String>>,
+    /// How many of those there are of each role.
+    wanted: BTreeMap<String, usize>,
 }
 
 impl Demand {
     /// Something new waits for an offer to `role`.
     pub(crate) fn refresh(&mut self, role: String) {
         self.fresh.insert(role);
+    }
+
+    /// What waits of an app, or its delay, may be another.
+    pub(crate) fn touch(&mut self, app: &PathId) {
+        if !self.touched.contains(app) {
+            self.touched.insert(app.clone());
+        }
+    }
+
+    /// Apps of which something waits that need not wait for its delay.
+    pub(crate) fn launchable(&self) -> impl Iterator<Item = &PathId> {
+        self.launchable.keys()
+    }
+
+    /// Notes for which roles something of an app waits that need not wait for its delay.
+    fn note(&mut self, app: PathId, roles: BTreeSet<String>) {
+        for role in self.launchable.remove(&app).into_iter().flatten() {
+            if let Some(apps) = self.wanted.get_mut(&role) {
+                *apps -= 1;
+                if *apps == 0 {
+                    self.wanted.remove(&role);
+                }
+            }
+        }
+        for role in &roles {
+            *self.wanted.entry(role.clone()).or_default() += 1;
+        }
+        if !roles.is_empty() {
+            self.launchable.insert(app, roles);
+        }
     }
 
     /// All offers are wanted again, refused ones too.
@@ -62,7 +99,8 @@ impl Marathon {
         if !self.connection.is_up() {
             return;
         }
-        let wanted = self.wanted_roles(now);
+        self.refresh_demand(now);
+        let wanted: BTreeSet<String> = self.connection.demand.wanted.keys().cloned().collect();
         let demand = &mut self.connection.demand;
         let fresh = std::mem::take(&mut demand.fresh);
         let repeated = std::mem::take(&mut demand.repeated);
@@ -84,9 +122,12 @@ impl Marathon {
             demand.suppressed.remove(role);
             revive.push(role.clone());
         }
-        let idle = self.connection.roles.difference(&wanted);
-        let suppress: Vec<String> =
-            idle.filter(|role| !demand.suppressed.contains(*role)).cloned().collect();
+        let idle = self
+            .connection
+            .roles
+            .difference(&wanted)
+            .filter(|role| self.config.suppress_offers && !demand.suppressed.contains(*role));
+        let suppress: Vec<String> = idle.cloned().collect();
         demand.suppressed.extend(suppress.iter().cloned());
         if !revive.is_empty() {
             out.effect(Effect::Call(Call::Revive { roles: revive }));
@@ -96,19 +137,16 @@ impl Marathon {
         }
     }
 
-    /// The roles that something waits for that need not wait for its delay.
-    fn wanted_roles(&self, now: Now) -> BTreeSet<String> {
-        let mut wanted = BTreeSet::new();
-        for waiting in self.instances.scheduled().values() {
-            let mut launchable = waiting
-                .iter()
-                .filter_map(|id| self.instances.get(id))
-                .filter(|instance| !self.queue.delays.holds(now.mono, &instance.spec));
-            // All instances of an app have one role, but for a moment when it changes.
-            if let Some(instance) = launchable.next() {
-                wanted.insert(instance.spec.role.clone());
-            }
+    /// Looks again at what waits of the apps that something happened to.
+    pub(crate) fn refresh_demand(&mut self, now: Now) {
+        for app in std::mem::take(&mut self.connection.demand.touched) {
+            let waiting = self.instances.waiting(&app).into_iter().flat_map(BTreeMap::values);
+            let roles = waiting
+                .filter_map(|instances| self.instances.get(instances.first()?))
+                .filter(|instance| !self.queue.delays.holds(now.mono, &instance.spec))
+                .map(|instance| instance.spec.role.clone())
+                .collect();
+            self.connection.demand.note(app, roles);
         }
-        wanted
     }
 }

@@ -1,9 +1,10 @@
 //! The connection to the master: what becomes of it, and what is asked again when it is back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use meros_proto::ids::FrameworkId;
-use meros_proto::time::Now;
+use meros_proto::time::{Mono, Now};
 
 use crate::events::EventKind;
 use crate::output::{Call, Effect};
@@ -15,13 +16,18 @@ mod demand;
 
 use demand::Demand;
 
+/// How long a new connection may take to bring all news that came while there was none.
+pub(crate) const SETTLES_IN: Duration = Duration::from_secs(30);
+
 /// What is known of the master.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
     /// The id that the framework goes by: given once, kept for ever.
     pub(crate) framework: Option<FrameworkId>,
-    /// The master's host name, while connected.
-    pub(crate) master: Option<String>,
+    /// The master, while connected.
+    pub(crate) master: Option<Master>,
+    /// Since when, for this process.
+    up_since: Option<Mono>,
     /// Whether this process was registered before.
     registered_before: bool,
     /// The roles that the master was told of.
@@ -29,10 +35,24 @@ pub(crate) struct Connection {
     pub(crate) demand: Demand,
 }
 
+/// A master that took the subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct Master {
+    /// Its host name.
+    pub(crate) host: String,
+    /// Its region, where it has one.
+    pub(crate) region: Option<String>,
+}
+
 impl Connection {
     /// Whether calls reach a master.
     pub(crate) fn is_up(&self) -> bool {
         self.master.is_some()
+    }
+
+    /// Whether a master has been there for so long that it has told what it knows.
+    pub(crate) fn is_settled(&self, now: Mono) -> bool {
+        self.is_up() && self.up_since.is_some_and(|since| now >= since + SETTLES_IN)
     }
 }
 
@@ -42,18 +62,19 @@ impl Marathon {
         &mut self,
         now: Now,
         framework: FrameworkId,
-        master: String,
+        master: Master,
         out: &mut Out,
     ) {
         self.snapshot = None;
         self.connection.master = Some(master.clone());
+        self.connection.up_since = Some(now.mono);
         if self.connection.framework.as_ref() != Some(&framework) {
             out.persist(Record::Framework(framework.clone()));
             self.connection.framework = Some(framework.clone());
         }
         let event = match std::mem::replace(&mut self.connection.registered_before, true) {
-            true => EventKind::SchedulerReregistered { master },
-            false => EventKind::SchedulerRegistered { framework, master },
+            true => EventKind::SchedulerReregistered { master: master.host },
+            false => EventKind::SchedulerRegistered { framework, master: master.host },
         };
         self.publish(now, event, out);
         self.announce_roles(out);
@@ -134,7 +155,7 @@ mod tests {
                 Effect::Call(call) => calls.push(call),
                 Effect::Publish(event) => events.push(event.kind),
                 Effect::Reply { answer: Answer::Changed(result), .. } => drop(result.unwrap()),
-                Effect::Reply { answer, .. } => panic!("{answer:?}"),
+                other => panic!("{other:?}"),
             }
         }
         (calls, out.records, events)
@@ -142,7 +163,7 @@ mod tests {
 
     fn registered() -> Input {
         let framework = FrameworkId::parse("f").unwrap();
-        Input::Registered { framework, master: "m".into() }
+        Input::Registered { framework, master: "m".into(), region: None }
     }
 
     fn put(name: &str, role: &str) -> Input {

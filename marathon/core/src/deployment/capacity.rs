@@ -11,6 +11,8 @@ pub struct Situation {
     pub healthy: usize,
     /// How many old ones there are that are to stay.
     pub old: usize,
+    /// How many new ones there are.
+    pub started: usize,
     /// Whether an instance can't run beside the one that it replaces, since it needs its volume.
     pub resident: bool,
 }
@@ -29,19 +31,18 @@ pub struct Bounds {
 impl Bounds {
     /// The bounds of an upgrade strategy in a situation.
     ///
-    /// Where the strategy leaves no room at all, there is one instance more for a while; or, for
-    /// resident instances, one less than must be healthy.
+    /// Where the strategy leaves no room at all, there is one instance more for a while, until the
+    /// last is replaced; or, for resident instances, one less than must be healthy.
     pub fn of(strategy: &UpgradeStrategy, now: Situation) -> Self {
         let wanted = now.wanted as f64;
         let min_healthy = (wanted * strategy.minimum_health_capacity).ceil() as usize;
         let mut max_capacity = (wanted * (1.0 + strategy.maximum_over_capacity)).floor() as usize;
         let mut kill_now = now.healthy.saturating_sub(min_healthy);
-        if min_healthy == max_capacity && max_capacity <= now.healthy {
-            if now.resident {
-                kill_now = now.healthy - min_healthy + 1;
-            } else {
-                max_capacity += 1;
-            }
+        let all_healthy = max_capacity <= now.healthy;
+        match (min_healthy == max_capacity, now.resident) {
+            (true, true) if all_healthy => kill_now = now.healthy - min_healthy + 1,
+            (true, false) if all_healthy || now.started > 0 => max_capacity += 1,
+            _ => {}
         }
         let surplus = now.old.saturating_sub(now.wanted);
         Self { min_healthy, max_capacity, kill_now: kill_now.max(surplus).min(now.old) }
@@ -79,7 +80,7 @@ mod tests {
         for (wanted, mhc, moc, resident, healthy, min, max, kill, at_once, then) in cases {
             let strategy =
                 UpgradeStrategy { minimum_health_capacity: mhc, maximum_over_capacity: moc };
-            let now = Situation { wanted, healthy, old: healthy, resident };
+            let now = Situation { wanted, healthy, old: healthy, started: 0, resident };
             let bounds = Bounds::of(&strategy, now);
             let name = format!("n={wanted} mhc={mhc} moc={moc} H={healthy}");
             if wanted > 0 {
@@ -96,7 +97,7 @@ mod tests {
     fn each_new_healthy_one_lets_an_old_one_go() {
         let strategy = UpgradeStrategy { minimum_health_capacity: 1.0, maximum_over_capacity: 0.0 };
         let at = |healthy, old| {
-            let now = Situation { wanted: 3, healthy, old, resident: false };
+            let now = Situation { wanted: 3, healthy, old, started: 0, resident: false };
             Bounds::of(&strategy, now)
         };
         assert_eq!(at(3, 3).may_start(3, 3, 0), 1);
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn instances_that_are_not_healthy_are_no_reason_to_kill_healthy_ones() {
         let strategy = UpgradeStrategy { minimum_health_capacity: 0.5, maximum_over_capacity: 0.0 };
-        let now = Situation { wanted: 4, healthy: 1, old: 4, resident: false };
+        let now = Situation { wanted: 4, healthy: 1, old: 4, started: 0, resident: false };
         assert_eq!(Bounds::of(&strategy, now).kill_now, 0);
     }
 
@@ -122,7 +123,13 @@ mod tests {
                         minimum_health_capacity: f64::from(percent) / 10.0,
                         maximum_over_capacity: f64::from(over) / 10.0,
                     };
-                    let now = Situation { wanted, healthy: wanted, old: wanted, resident: false };
+                    let now = Situation {
+                        wanted,
+                        healthy: wanted,
+                        old: wanted,
+                        started: 0,
+                        resident: false,
+                    };
                     let bounds = Bounds::of(&strategy, now);
                     assert!(wanted - bounds.kill_now >= bounds.min_healthy);
                     let starts = bounds.may_start(wanted, wanted, 0);

@@ -153,11 +153,6 @@ impl Plan {
             added_groups,
         }
     }
-
-    /// The action on an app in a step, if there is one.
-    pub(crate) fn action(&self, step: usize, app: &PathId) -> Option<&Action> {
-        self.steps.get(step)?.actions.iter().find(|action| action.app == *app)
-    }
 }
 
 impl Step {

@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use meros_proto::time::Now;
 
-use super::{ActionKind, DeploymentId, Plan};
+use super::{Action, ActionKind, DeploymentId, Plan};
+use crate::apps::AppSpec;
 use crate::events::EventKind;
+use crate::instances::Instance;
 use crate::path_id::PathId;
 use crate::records::Record;
 use crate::state::{Marathon, Out};
@@ -34,8 +36,28 @@ struct Deployment {
     plan: Arc<Plan>,
     /// The step under way, once the first has begun.
     step: Option<usize>,
-    /// Apps whose action of this step is done.
-    done: BTreeSet<PathId>,
+    /// Apps whose action of this step isn't done.
+    open: BTreeSet<PathId>,
+    /// What is done to each app: steps, and places in them, in order.
+    actions: BTreeMap<PathId, Vec<(usize, usize)>>,
+}
+
+impl Deployment {
+    fn of(plan: Arc<Plan>) -> Self {
+        let mut actions: BTreeMap<PathId, Vec<(usize, usize)>> = BTreeMap::new();
+        for (nth, step) in plan.steps.iter().enumerate() {
+            for (at, action) in step.actions.iter().enumerate() {
+                actions.entry(action.app.clone()).or_default().push((nth, at));
+            }
+        }
+        Self { plan, step: None, open: BTreeSet::new(), actions }
+    }
+
+    /// The last action on an app that has begun: its step, and its place there.
+    fn last_begun(&self, app: &PathId) -> Option<(usize, usize)> {
+        let under_way = self.step?;
+        self.actions.get(app)?.iter().rev().find(|(step, _)| *step <= under_way).copied()
+    }
 }
 
 impl Deployments {
@@ -47,6 +69,11 @@ impl Deployments {
     /// The deployment that changes an app.
     pub(crate) fn lock_of(&self, app: &PathId) -> Option<&DeploymentId> {
         self.locks.get(app)
+    }
+
+    /// How many apps are locked.
+    pub(crate) fn locks(&self) -> usize {
+        self.locks.len()
     }
 
     /// Those that change an app that `plan` would change, too; the oldest first.
@@ -77,8 +104,21 @@ impl Deployments {
         for app in plan.affected.keys() {
             self.locks.insert(app.clone(), plan.id.clone());
         }
-        self.running.push(Deployment { plan, step: None, done: BTreeSet::new() });
+        self.running.push(Deployment::of(plan));
         self.running.sort_by_key(|deployment| deployment.plan.version);
+    }
+
+    /// Whether a deployment waits for an instance to come up, rather than to go.
+    pub(crate) fn brings_up(&self, instance: &Instance) -> bool {
+        let deployment = self.locks.get(instance.id.app()).and_then(|id| self.find(id));
+        let Some(deployment) = deployment else { return false };
+        let change = deployment.plan.affected.get(instance.id.app());
+        let target = change.and_then(|change| change.after.as_ref());
+        let action = deployment.last_begun(instance.id.app());
+        let action = action.map(|(step, at)| &deployment.plan.steps[step].actions[at].kind);
+        target.is_some_and(|target| {
+            action != Some(&ActionKind::Restart) || instance.spec.version >= target.version
+        })
     }
 
     fn find(&self, id: &DeploymentId) -> Option<&Deployment> {
@@ -129,81 +169,70 @@ impl Marathon {
         self.publish(now, failed, out);
     }
 
-    /// Does what a deployment can do by now.
-    pub(crate) fn advance(&mut self, now: Now, id: &DeploymentId, out: &mut Out) {
-        loop {
-            let Some(deployment) = self.deployments.find(id) else { return };
-            let plan = Arc::clone(&deployment.plan);
-            match deployment.step {
-                None => self.enter(now, &plan, 0, out),
-                Some(step) if step < plan.steps.len() => {
-                    if !self.drive(now, &plan, step, out) {
-                        return;
-                    }
-                    let told = Arc::clone(&plan);
-                    self.publish(now, EventKind::DeploymentStepSuccess { plan: told, step }, out);
-                    self.enter(now, &plan, step + 1, out);
-                }
-                Some(_) => {
-                    self.finish(now, &plan, out);
-                    return;
-                }
-            }
+    /// Does what a deployment can do by now for an app that something happened to.
+    pub(crate) fn advance(&mut self, now: Now, id: &DeploymentId, app: &PathId, out: &mut Out) {
+        let Some(deployment) = self.deployments.find(id) else { return };
+        let plan = Arc::clone(&deployment.plan);
+        let Some(step) = deployment.step else {
+            self.enter(now, &plan, 0, out);
+            return;
+        };
+        if let Some((begun, at)) = deployment.last_begun(app) {
+            self.drive(now, &plan, begun == step, &plan.steps[begun].actions[at], out);
+        }
+        if self.deployments.find(id).is_some_and(|deployment| deployment.open.is_empty()) {
+            let told = Arc::clone(&plan);
+            self.publish(now, EventKind::DeploymentStepSuccess { plan: told, step }, out);
+            self.enter(now, &plan, step + 1, out);
         }
     }
 
-    /// Begins a step.
+    /// Begins a step; after the last one, the deployment is done.
     fn enter(&mut self, now: Now, plan: &Arc<Plan>, step: usize, out: &mut Out) {
         self.snapshot = None;
+        let Some(begun) = plan.steps.get(step) else {
+            self.finish(now, plan, out);
+            return;
+        };
+        let apps = || begun.actions.iter().map(|action| action.app.clone());
         if let Some(deployment) = self.deployments.find_mut(&plan.id) {
             deployment.step = Some(step);
-            deployment.done.clear();
+            deployment.open = apps().collect();
         }
-        let Some(begun) = plan.steps.get(step) else { return };
         let told = Arc::clone(plan);
         self.publish(now, EventKind::DeploymentInfo { plan: told, step }, out);
         for action in &begun.actions {
-            self.begin_action(now, action, out);
+            self.begin_action(now, action, target_of(plan, &action.app), out);
         }
+        self.dirty.extend(apps());
     }
 
-    /// Drives all actions of a step. Returns whether all are done.
-    fn drive(&mut self, now: Now, plan: &Arc<Plan>, step: usize, out: &mut Out) -> bool {
-        for action in &plan.steps[step].actions {
-            let done_before = self
-                .deployments
-                .find(&plan.id)
-                .is_some_and(|deployment| deployment.done.contains(&action.app));
-            // What was stopped stays so; what was scaled is kept so while others are waited for.
-            if done_before && action.kind == ActionKind::Stop {
-                continue;
+    /// Drives an action. One of an earlier step is done: its app is kept as it left it, since it
+    /// is locked, and nothing else does.
+    fn drive(
+        &mut self,
+        now: Now,
+        plan: &Arc<Plan>,
+        of_this_step: bool,
+        action: &Action,
+        out: &mut Out,
+    ) {
+        let target = target_of(plan, &action.app);
+        let is_open = |deployment: &Deployment| deployment.open.contains(&action.app);
+        let open = of_this_step && self.deployments.find(&plan.id).is_some_and(is_open);
+        match (&action.kind, target) {
+            _ if open => {
+                if self.act(now, action, target, out)
+                    && let Some(deployment) = self.deployments.find_mut(&plan.id)
+                {
+                    deployment.open.remove(&action.app);
+                }
             }
-            let target = plan.affected.get(&action.app).and_then(|app| app.after.as_ref());
-            if !self.act(now, action, target, out) || done_before {
-                continue;
+            (ActionKind::Scale { .. } | ActionKind::Restart, Some(target)) => {
+                self.keep_count(now, target, out);
             }
-            if let Some(deployment) = self.deployments.find_mut(&plan.id) {
-                deployment.done.insert(action.app.clone());
-            }
-        }
-        self.keep_earlier(now, plan, step, out);
-        let done = self.deployments.find(&plan.id).map(|deployment| &deployment.done);
-        plan.steps[step]
-            .actions
-            .iter()
-            .all(|action| done.is_some_and(|done| done.contains(&action.app)))
-    }
-
-    /// Keeps the apps of earlier steps as those left them: they are locked, so nothing else does.
-    fn keep_earlier(&mut self, now: Now, plan: &Arc<Plan>, step: usize, out: &mut Out) {
-        let earlier = plan.steps[..step].iter().flat_map(|step| &step.actions);
-        for action in earlier {
-            let brings_up = !matches!(action.kind, ActionKind::Start | ActionKind::Stop);
-            let target = plan.affected.get(&action.app).and_then(|app| app.after.as_ref());
-            if let (true, None, Some(target)) = (brings_up, plan.action(step, &action.app), target)
-            {
-                self.keep_count(now, &Arc::clone(target), out);
-            }
+            // What was stopped stays so, and what was only started has nothing to keep.
+            _ => {}
         }
     }
 
@@ -215,4 +244,8 @@ impl Marathon {
         self.dirty.extend(plan.affected.keys().cloned());
         self.publish(now, EventKind::DeploymentSuccess { id, plan: Arc::clone(plan) }, out);
     }
+}
+
+fn target_of<'a>(plan: &'a Plan, app: &PathId) -> Option<&'a Arc<AppSpec>> {
+    plan.affected.get(app).and_then(|change| change.after.as_ref())
 }

@@ -32,9 +32,8 @@ impl Marathon {
             let version = self.root.version;
             return Ok(ChangeDone { version, deployment: id.clone(), apps: Vec::new() });
         }
-        let draft = revert(&self.root, &plan);
-        // The one in the way is the one that is undone: it mustn't count against the limit.
-        self.stop_deployment(now, id, out);
+        let mut draft = revert(&self.root, &plan);
+        draft.undoes = Some(id.clone());
         self.carry_out(now, Ok(draft), PathId::root(), true, out)
     }
 }

@@ -12,21 +12,40 @@ use super::{Action, ActionKind};
 use crate::apps::AppSpec;
 use crate::events::EventKind;
 use crate::health::{self, Verdict};
-use crate::instances::{Goal, Instance, InstanceId, victims};
+use crate::instances::tally::Tally;
+use crate::instances::{Condition, Goal, Instance, InstanceId, victims};
 use crate::path_id::PathId;
 use crate::state::{Marathon, Out};
 
 impl Marathon {
     /// What is done once, when the step of an action begins.
-    pub(super) fn begin_action(&mut self, now: Now, action: &Action, out: &mut Out) {
+    pub(super) fn begin_action(
+        &mut self,
+        now: Now,
+        action: &Action,
+        target: Option<&Arc<AppSpec>>,
+        out: &mut Out,
+    ) {
+        if let Some(target) = target {
+            self.announce_checks(now, target, out);
+            self.retire_checks(now, &action.app, out);
+        }
         match &action.kind {
-            ActionKind::Start | ActionKind::Stop => {}
+            ActionKind::Start => return,
+            ActionKind::Stop => self.end_all_checks(now, &action.app, out),
             ActionKind::Scale { victims } => {
                 for victim in victims {
                     self.decommission(now, victim, out);
                 }
             }
             ActionKind::Restart => self.forget_delay(&action.app),
+        }
+        let waits = |instance: &&Arc<Instance>| {
+            instance.condition() == Condition::Running && !instance.spec.readiness_checks.is_empty()
+        };
+        let asked: Vec<_> = self.instances.of(&action.app).filter(waits).cloned().collect();
+        for instance in asked {
+            self.watch_readiness(now, &instance);
         }
     }
 
@@ -60,23 +79,19 @@ impl Marathon {
     /// Gives an app as many instances as it wants. Done when they are all up, and no others left.
     fn scale(&mut self, now: Now, target: &Arc<AppSpec>, out: &mut Out) -> bool {
         self.keep_count(now, target, out);
-        let (mut up, mut ending) = (0, 0);
-        for instance in self.instances.of(&target.id) {
-            up += usize::from(instance.counts() && health::is_up(instance));
-            ending += usize::from(instance.goal == Goal::Decommissioned);
-        }
-        up == count(target.instances) && ending == 0
+        let tally = self.instances.tally(&target.id, ..);
+        tally.up == count(target.instances) && tally.ending == 0
     }
 
     /// Starts instances that an app lacks, ends those that it has too many.
     pub(super) fn keep_count(&mut self, now: Now, target: &Arc<AppSpec>, out: &mut Out) {
-        let counted = self.instances.of(&target.id).filter(|instance| instance.counts());
-        let there = counted.clone().count();
+        let there = self.instances.tally(&target.id, ..).counted;
         let wanted = count(target.instances);
-        let surplus = there.saturating_sub(wanted);
-        let victims = victims::choose(counted, surplus, target.kill_selection);
-        for victim in victims {
-            self.decommission(now, &victim, out);
+        if there > wanted {
+            let counted = self.instances.of(&target.id).filter(|instance| instance.counts());
+            for victim in victims::choose(counted, there - wanted, target.kill_selection) {
+                self.decommission(now, &victim, out);
+            }
         }
         self.add_instances(now, target, wanted.saturating_sub(there), out);
     }
@@ -84,26 +99,42 @@ impl Marathon {
     /// Replaces the instances of older definitions by those of `target`, within the bounds of its
     /// upgrade strategy. Done when only those are left, and all up.
     fn replace(&mut self, now: Now, target: &Arc<AppSpec>, out: &mut Out) -> bool {
-        self.drop_broken(now, target, out);
         let wanted = count(target.instances);
-        let census = self.census(target);
-        let situation =
-            Situation { wanted, healthy: census.healthy, old: census.old.len(), resident: false };
+        if self.old_tally(target).broken > 0 {
+            self.drop_broken(now, target, out);
+        }
+        let (old, new) = (self.old_tally(target), self.new_tally(target));
+        let situation = Situation {
+            wanted,
+            // An old one was ready long ago; a new one must be, before another goes for it.
+            healthy: old.healthy + new.up,
+            old: old.wanted,
+            started: new.counted,
+            resident: false,
+        };
         let bounds = Bounds::of(&target.upgrade, situation);
-        for victim in census.old.iter().take(bounds.kill_now) {
-            self.decommission(now, victim, out);
+        if bounds.kill_now > 0 {
+            for victim in self.old_in_order(target).into_iter().take(bounds.kill_now) {
+                self.decommission(now, &victim, out);
+            }
         }
-        let starts = bounds.may_start(wanted, census.old_active, census.started);
+        let starts = bounds.may_start(wanted, old.active, new.counted);
         self.add_instances(now, target, starts, out);
-        if census.started > wanted {
-            self.drop_surplus(now, target, census.started - wanted, out);
+        if new.counted > wanted {
+            self.drop_surplus(now, target, new.counted - wanted, out);
         }
-        let left = self.instances.of(&target.id);
-        let is_new = |instance: &&Arc<Instance>| instance.spec.version >= target.version;
-        let (new, old): (Vec<_>, Vec<_>) = left.partition(is_new);
-        old.is_empty()
-            && new.len() == wanted
-            && new.iter().all(|instance| instance.counts() && health::is_up(instance))
+        let (old, new) = (self.old_tally(target), self.new_tally(target));
+        old.all == 0 && new.all == wanted && new.up == wanted
+    }
+
+    /// The instances that `target` replaces.
+    fn old_tally(&self, target: &AppSpec) -> Tally {
+        self.instances.tally(&target.id, ..target.version)
+    }
+
+    /// The instances that replace them.
+    fn new_tally(&self, target: &AppSpec) -> Tally {
+        self.instances.tally(&target.id, target.version..)
     }
 
     /// Ends old instances that serve nobody: their end costs no health.
@@ -134,25 +165,17 @@ impl Marathon {
         }
     }
 
-    fn census(&self, target: &AppSpec) -> Census {
-        let mut census = Census::default();
-        let mut old = Vec::new();
-        for instance in self.instances.of(&target.id) {
-            let healthy = instance.counts() && health::is_up(instance);
-            census.healthy += usize::from(healthy);
-            if instance.spec.version >= target.version {
-                census.started += usize::from(instance.counts());
-                continue;
-            }
-            census.old_active += usize::from(instance.condition().is_active());
-            if instance.goal == Goal::Running {
-                old.push((healthy, instance.id.clone()));
-            }
-        }
-        // Those whose health isn't known go before the healthy ones.
-        old.sort_unstable();
-        census.old = old.into_iter().map(|(_, id)| id).collect();
-        census
+    /// The old instances that are to run so far, in the order in which they go: those whose health
+    /// isn't known before the healthy ones.
+    fn old_in_order(&self, target: &AppSpec) -> Vec<InstanceId> {
+        let old = self.instances.of(&target.id).filter(|instance| {
+            instance.spec.version < target.version && instance.goal == Goal::Running
+        });
+        let healthy = |instance: &Instance| health::verdict(instance) == Verdict::Healthy;
+        let mut order: Vec<(bool, InstanceId)> =
+            old.map(|instance| (healthy(instance), instance.id.clone())).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Looks after an app that no deployment changes: as many instances as it wants, none if there
@@ -165,19 +188,6 @@ impl Marathon {
             None => {}
         }
     }
-}
-
-/// The instances of an app that is being replaced.
-#[derive(Debug, Default)]
-struct Census {
-    /// How many that are to stay count as healthy.
-    healthy: usize,
-    /// New ones.
-    started: usize,
-    /// Old ones that take resources.
-    old_active: usize,
-    /// Old ones that are to stay so far, in the order in which they go.
-    old: Vec<InstanceId>,
 }
 
 fn count(instances: u32) -> usize {

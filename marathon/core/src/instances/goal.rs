@@ -46,8 +46,9 @@ impl Marathon {
         if instance.is_scheduled() {
             self.connection.demand.refresh(instance.spec.role.clone());
         }
-        self.instances.put(Arc::clone(instance));
+        // First of all the snapshot goes: what nobody looks at is changed in its place.
         self.mark(instance.id.app());
+        self.instances.put(Arc::clone(instance));
         out.persist(Record::Instance(Arc::clone(instance)));
         self.tell_condition(now, instance, instance.condition(), out);
     }
@@ -108,6 +109,7 @@ impl Marathon {
 
     /// Forgets an instance. Should its task turn up again, it is unknown and killed.
     pub(crate) fn expunge(&mut self, now: Now, id: &InstanceId, out: &mut Out) {
+        self.mark(id.app());
         let Some(instance) = self.instances.remove(id) else { return };
         if let Some(task) = &instance.task {
             self.kill_answered(&task.id);
@@ -118,7 +120,8 @@ impl Marathon {
         }
         self.timers.cancel(&Timer::LaunchOverdue(id.clone()));
         self.stop_watching_unreachable(id);
-        self.mark(id.app());
+        self.stop_watching_health(&instance);
+        self.retire_checks(now, id.app(), out);
         out.persist(Record::InstanceGone(id.clone()));
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meros_proto::ids::{AgentId, TaskId};
-use meros_proto::time::Timestamp;
+use meros_proto::time::{Mono, Timestamp};
 
 use super::condition::Condition;
 use super::instance_id::InstanceId;
 use crate::apps::AppSpec;
+use crate::health::{self, CheckResult, HealthRecord, ReadinessResult};
 
 /// One of the instances that an app wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,10 +55,39 @@ pub struct Task {
     pub started_at: Option<Timestamp>,
     /// When its agent was lost, while it is unreachable.
     pub unreachable_since: Option<Timestamp>,
-    /// The last verdict of its health check.
-    pub healthy: Option<bool>,
+    /// What its agent last said of its health.
+    pub agent_healthy: Option<bool>,
     /// Its addresses, as its last status told them.
     pub addresses: Vec<IpAddress>,
+    /// The result of the check that is only shown.
+    pub check: Option<CheckResult>,
+    /// What is known of its health checks, in the order of its definition's; empty: nothing yet.
+    /// Not on record.
+    pub health: Vec<HealthRecord>,
+    /// What is known of its readiness, in the order of its definition's checks; empty: nothing
+    /// yet. Not on record.
+    pub readiness: Vec<ReadinessResult>,
+    /// For how long it has run, once it does. Not on record.
+    pub run_time: Option<RunTime>,
+}
+
+/// For how long a task has run, by the clock that nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunTime {
+    since: Mono,
+    before: Duration,
+}
+
+impl RunTime {
+    /// Counts from `since` on, when it had run for `before` already.
+    pub(crate) fn counted(since: Mono, before: Duration) -> Self {
+        Self { since, before }
+    }
+
+    /// For how long it has run at `now`.
+    pub fn at(&self, now: Mono) -> Duration {
+        now.since(self.since).saturating_add(self.before)
+    }
 }
 
 /// An agent, as its offers describe it.
@@ -90,9 +120,10 @@ impl Instance {
         self.task.as_ref().map_or(Condition::Scheduled, |task| task.condition)
     }
 
-    /// The last verdict of its health check.
+    /// What its health checks say together. `None`: it has none, or one has said nothing yet.
     pub fn healthy(&self) -> Option<bool> {
-        self.task.as_ref().and_then(|task| task.healthy)
+        let task = self.task.as_ref()?;
+        health::of_records(self.spec.health_checks.len(), &task.health)
     }
 
     /// Whether it counts towards the number of instances that its app wants.

@@ -9,13 +9,14 @@
 //! Every status that wants it is acknowledged, in the same batch as the record of what it said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meros_proto::time::Now;
 use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::Reason;
 
 use super::status::TaskUpdate;
-use super::{Condition, Goal, Instance, InstanceId, Task};
+use super::{Condition, Goal, Instance, InstanceId, RunTime, Task};
 use crate::events::EventKind;
 use crate::output::{Call, Effect};
 use crate::records::Record;
@@ -79,9 +80,11 @@ impl Marathon {
         if !update.addresses.is_empty() {
             task.addresses.clone_from(&update.addresses);
         }
-        let health = update.healthy.filter(|_| condition == Condition::Running).or(task.healthy);
-        let health_changed = health != task.healthy;
-        task.healthy = health;
+        task.check = update.check.or(task.check);
+        if condition == Condition::Running {
+            let begun = RunTime::counted(now.mono, Duration::ZERO);
+            task.run_time = task.run_time.or(Some(begun));
+        }
         moved.since = now.wall;
 
         self.tell_status(now, &moved, &task, update, out);
@@ -93,8 +96,10 @@ impl Marathon {
                 let moved = Arc::new(moved);
                 self.store(now, &moved, out);
                 self.watch_launch(now, &moved);
-                if health_changed {
-                    self.tell_health(now, &moved, out);
+                if condition == Condition::Running {
+                    self.watch_health(now, &moved);
+                    self.watch_readiness(now, &moved);
+                    self.agent_told(now, &moved.id, update, out);
                 }
                 if condition == Condition::Unreachable {
                     match moved.goal {
@@ -113,7 +118,7 @@ impl Marathon {
         }
     }
 
-    /// A task is as it was; but its health or its addresses may be others.
+    /// A task is as it was; but its health, its check or its addresses may be others.
     fn task_told_again(
         &mut self,
         now: Now,
@@ -126,23 +131,26 @@ impl Marathon {
         if condition != Condition::Running || task.condition != Condition::Running {
             return;
         }
-        let healthy = update.healthy.or(task.healthy);
+        let check = update.check.or(task.check);
         let addresses = match update.addresses.is_empty() {
             true => &task.addresses,
             false => &update.addresses,
         };
-        let health_changed = healthy != task.healthy;
-        if !health_changed && *addresses == task.addresses {
-            return;
+        if check != task.check || *addresses != task.addresses {
+            let mut changed = Instance::clone(instance);
+            changed.task = Some(Task { check, addresses: addresses.clone(), ..task.clone() });
+            let changed = Arc::new(changed);
+            self.snapshot = None;
+            self.instances.put(Arc::clone(&changed));
+            out.persist(Record::Instance(changed));
         }
-        let mut changed = Instance::clone(instance);
-        changed.task = Some(Task { healthy, addresses: addresses.clone(), ..task.clone() });
-        let changed = Arc::new(changed);
-        self.instances.put(Arc::clone(&changed));
-        self.mark(changed.id.app());
-        out.persist(Record::Instance(Arc::clone(&changed)));
-        if health_changed {
-            self.tell_health(now, &changed, out);
+        self.agent_told(now, &instance.id, update, out);
+    }
+
+    /// A status says, or doesn't say, how the agent's health check went.
+    fn agent_told(&mut self, now: Now, id: &InstanceId, update: &TaskUpdate, out: &mut Out) {
+        if let Some(healthy) = update.healthy {
+            self.agent_said(now, id, healthy, &update.message, out);
         }
     }
 
@@ -158,6 +166,7 @@ impl Marathon {
         self.kill_answered(&task.id);
         self.timers.cancel(&Timer::LaunchOverdue(instance.id.clone()));
         self.stop_watching_unreachable(&instance.id);
+        self.stop_watching_health(&instance);
         if task.condition.is_failure() {
             self.keep_failure(now, &instance, &task, update, out);
         }
@@ -168,7 +177,11 @@ impl Marathon {
             self.expunge(now, &instance.id, out);
             return;
         }
+        let health = instance.healthy();
         instance.task = None;
+        if health.is_some() {
+            self.tell_health(now, &instance, out);
+        }
         self.queue_begins(now, instance.id.app());
         self.store(now, &Arc::new(instance), out);
     }
@@ -185,13 +198,14 @@ impl Marathon {
             && matches!(update.state, TaskState::TaskKilled | TaskState::TaskGoneByOperator);
         if drained {
             self.forget_delay(instance.id.app());
-        } else if condition.backs_off() && instance.goal == Goal::Running {
+        } else if condition.backs_off() {
             self.launch_failed(now, &instance.spec);
         } else if matches!(condition, Condition::Staging | Condition::Starting | Condition::Running)
         {
             self.launch_went_on(now, &instance.spec);
         }
-        if condition == Condition::Running {
+        let first = |task: &Task| task.started_at.is_none();
+        if condition == Condition::Running && instance.task.as_ref().is_some_and(first) {
             self.give_token_back();
         }
     }
@@ -215,7 +229,8 @@ impl Marathon {
             version: instance.spec.version,
             at: now.wall,
         });
-        self.failures.insert(app, Arc::clone(&failure));
+        self.snapshot = None;
+        Arc::make_mut(&mut self.failures).insert(app, Arc::clone(&failure));
         out.persist(Record::Failure(failure));
     }
 
@@ -241,7 +256,8 @@ impl Marathon {
         self.publish(now, event, out);
     }
 
-    fn tell_health(&mut self, now: Now, instance: &Instance, out: &mut Out) {
+    /// Tells that an instance's health is another.
+    pub(crate) fn tell_health(&mut self, now: Now, instance: &Instance, out: &mut Out) {
         let event = EventKind::InstanceHealthChanged {
             instance: instance.id.clone(),
             app: instance.id.app().clone(),

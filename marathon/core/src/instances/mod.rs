@@ -16,11 +16,12 @@ pub(crate) mod kill;
 mod lifecycle;
 pub(crate) mod registry;
 pub mod status;
+pub(crate) mod tally;
 mod unreachable;
 pub(crate) mod victims;
 
 pub use condition::Condition;
-pub use instance::{Agent, Goal, Instance, IpAddress, Task};
+pub use instance::{Agent, Goal, Instance, IpAddress, RunTime, Task};
 pub use instance_id::InstanceId;
 
 #[cfg(test)]
@@ -73,8 +74,12 @@ pub(crate) mod tests {
             staged_at: at,
             started_at: None,
             unreachable_since: None,
-            healthy: None,
+            agent_healthy: None,
             addresses: Vec::new(),
+            check: None,
+            health: Vec::new(),
+            readiness: Vec::new(),
+            run_time: None,
         });
         Arc::new(instance)
     }

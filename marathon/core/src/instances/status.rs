@@ -11,6 +11,7 @@ use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::Reason;
 
 use super::IpAddress;
+use crate::health::CheckResult;
 
 /// What a status says of a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct TaskUpdate {
     pub uuid: Option<Bytes>,
     /// The verdict of its health check.
     pub healthy: Option<bool>,
+    /// The result of its check that is only shown.
+    pub check: Option<CheckResult>,
     /// When its agent was lost.
     pub unreachable_since: Option<Timestamp>,
     /// Its addresses; empty where the status names none.
@@ -58,10 +61,22 @@ impl TaskUpdate {
             agent: status.agent_id.as_ref().map(AgentId::try_from).transpose()?,
             uuid: status.uuid.clone().filter(|uuid| !uuid.is_empty()),
             healthy: status.healthy,
+            check: status.check_status.as_ref().and_then(check_result),
             unreachable_since: unreachable_nanos
                 .map(|nanos| Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(0))),
             addresses,
         })
+    }
+}
+
+fn check_result(status: &v1::CheckStatusInfo) -> Option<CheckResult> {
+    match (&status.http, &status.tcp, &status.command) {
+        (Some(http), ..) => Some(CheckResult::Http {
+            status: http.status_code.and_then(|code| u16::try_from(code).ok()),
+        }),
+        (_, Some(tcp), _) => Some(CheckResult::Tcp { succeeded: tcp.succeeded }),
+        (.., Some(command)) => Some(CheckResult::Command { exit_code: command.exit_code }),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use meros_proto::time::Now;
 
 use super::{Condition, Instance, InstanceId, Task};
 use crate::apps::UnreachableStrategy;
+use crate::connection::SETTLES_IN;
 use crate::state::{Marathon, Out};
 use crate::timers::Timer;
 
@@ -62,6 +63,11 @@ impl Marathon {
     /// Kills a task that was launched long ago and still doesn't run.
     pub(crate) fn launch_overdue(&mut self, now: Now, id: &InstanceId) {
         let Some(instance) = self.instances.get(id) else { return };
+        if !self.connection.is_settled(now.mono) {
+            // It may run for long, and nobody could tell.
+            self.timers.set(Timer::LaunchOverdue(id.clone()), now.mono + SETTLES_IN);
+            return;
+        }
         let limit = match instance.condition() {
             Condition::Provisioned => self.config.launch_confirm_timeout,
             Condition::Staging | Condition::Starting => self.config.launch_timeout,
@@ -72,17 +78,20 @@ impl Marathon {
         self.kill_task_of(id);
     }
 
-    /// Watches over a launch from now on.
+    /// Watches over a launch: it has its time from when it was decided, whatever came between.
     pub(crate) fn watch_launch(&mut self, now: Now, instance: &Instance) {
         let timer = Timer::LaunchOverdue(instance.id.clone());
-        match instance.condition() {
-            Condition::Provisioned => {
-                self.timers.set(timer, now.mono + self.config.launch_confirm_timeout);
+        let limit = match instance.condition() {
+            Condition::Provisioned => self.config.launch_confirm_timeout,
+            Condition::Staging | Condition::Starting => self.config.launch_timeout,
+            _ => {
+                self.timers.cancel(&timer);
+                return;
             }
-            Condition::Staging | Condition::Starting => {
-                self.timers.set(timer, now.mono + self.config.launch_timeout);
-            }
-            _ => self.timers.cancel(&timer),
-        }
+        };
+        let staged_at = instance.task.as_ref().map_or(now.wall, |task| task.staged_at);
+        let under_way = now.wall.as_nanos().saturating_sub(staged_at.as_nanos());
+        let left = limit.saturating_sub(Duration::from_nanos(under_way));
+        self.timers.set(timer, now.mono + left);
     }
 }

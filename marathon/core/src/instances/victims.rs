@@ -1,6 +1,6 @@
 //! Which instances go when an app has too many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Condition, Instance, InstanceId};
@@ -9,9 +9,9 @@ use crate::placement::{self, Operator};
 
 /// Chooses `count` of an app's instances to go.
 ///
-/// Those that never started go first, then those that are furthest from serving, then by age as
-/// the app says. Where the app wants its instances spread evenly (GROUP_BY), each is taken from
-/// the fullest group.
+/// Those that never started go first. Where the app wants its instances spread evenly (GROUP_BY),
+/// each next one is taken from the fullest group of the field that is spread least evenly. Then
+/// those go that are furthest from serving, then by age as the app says.
 pub(crate) fn choose<'a>(
     instances: impl Iterator<Item = &'a Arc<Instance>>,
     count: usize,
@@ -22,47 +22,104 @@ pub(crate) fn choose<'a>(
     }
     let mut candidates: Vec<&Arc<Instance>> = instances.collect();
     candidates.sort_by_cached_key(|instance| rank(instance, selection));
-    let spread_by = candidates.first().and_then(|instance| {
-        let group_by =
-            |constraint: &&placement::Constraint| constraint.operator == Operator::GroupBy;
-        instance.spec.constraints.iter().find(group_by).map(|constraint| constraint.field.clone())
-    });
-    let chosen: Vec<&Arc<Instance>> = match spread_by {
-        Some(field) => from_fullest(candidates, count, &field),
-        None => candidates.into_iter().take(count).collect(),
+    let fields: BTreeSet<&str> =
+        candidates.first().map(|instance| spread_by(instance)).unwrap_or_default();
+    let chosen: Vec<&Arc<Instance>> = match fields.is_empty() {
+        true => candidates.into_iter().take(count).collect(),
+        false => from_fullest(candidates, count, &fields),
     };
     chosen.into_iter().map(|instance| instance.id.clone()).collect()
 }
 
-/// Takes `count` instances, each from the group that holds most at that moment.
+/// The fields over whose values an app wants its instances spread evenly.
+fn spread_by(instance: &Instance) -> BTreeSet<&str> {
+    let constraints = instance.spec.constraints.iter();
+    let group_by = constraints.filter(|constraint| constraint.operator == Operator::GroupBy);
+    group_by.map(|constraint| &*constraint.field).collect()
+}
+
+/// Takes `count` instances, each from the group that holds most at that moment, by the field whose
+/// groups differ most.
 fn from_fullest<'a>(
     candidates: Vec<&'a Arc<Instance>>,
     count: usize,
-    field: &str,
+    fields: &BTreeSet<&str>,
 ) -> Vec<&'a Arc<Instance>> {
     // Scheduled ones are in no group, and go first of all.
     let (mut chosen, placed): (Vec<_>, Vec<_>) =
         candidates.into_iter().partition(|instance| instance.task.is_none());
     chosen.truncate(count);
-    let mut groups: BTreeMap<Option<String>, Vec<&Arc<Instance>>> = BTreeMap::new();
-    for instance in placed {
-        let agent = instance.task.as_ref().map(|task| &task.agent);
-        let value = agent.and_then(|agent| placement::value_of(field, agent));
-        groups.entry(value.map(str::to_owned)).or_default().push(instance);
-    }
-    for group in groups.values_mut() {
-        group.reverse();
+    let mut spreads: Vec<Spread> = fields.iter().map(|field| Spread::of(field, &placed)).collect();
+    // Those that are in the same group by all fields, in the order in which they go.
+    let mut alike: BTreeMap<Vec<usize>, VecDeque<usize>> = BTreeMap::new();
+    for at in 0..placed.len() {
+        let groups = spreads.iter().map(|spread| spread.group_of[at]).collect();
+        alike.entry(groups).or_default().push_back(at);
     }
     while chosen.len() < count {
-        let Some(fullest) = groups.values_mut().rev().max_by_key(|group| group.len()) else {
-            break;
+        let mut uneven: Vec<usize> = (0..spreads.len()).collect();
+        uneven.sort_by_key(|field| std::cmp::Reverse(spreads[*field].difference()));
+        let fullest: Vec<usize> = spreads.iter().map(Spread::fullest).collect();
+        // A group that is not the fullest by the least even field is worst.
+        let missed = |groups: &[usize]| {
+            uneven.iter().fold(0_u64, |missed, field| {
+                let full = spreads[*field].sizes[groups[*field]] == fullest[*field];
+                (missed << 1) | u64::from(!full)
+            })
         };
-        match fullest.pop() {
-            Some(instance) => chosen.push(instance),
-            None => break,
+        let heads = alike
+            .iter()
+            .filter_map(|(groups, queue)| Some((missed(groups), *queue.front()?, groups)));
+        let Some((_, at, groups)) = heads.min() else { break };
+        let groups = groups.clone();
+        for (spread, group) in spreads.iter_mut().zip(&groups) {
+            spread.sizes[*group] -= 1;
         }
+        if let Some(queue) = alike.get_mut(&groups) {
+            queue.pop_front();
+            if queue.is_empty() {
+                alike.remove(&groups);
+            }
+        }
+        chosen.push(placed[at]);
     }
     chosen
+}
+
+/// How instances are spread over the values of a field.
+struct Spread {
+    /// The group of each instance, by its place.
+    group_of: Vec<usize>,
+    /// How many are left in each group.
+    sizes: Vec<usize>,
+}
+
+impl Spread {
+    fn of(field: &str, placed: &[&Arc<Instance>]) -> Self {
+        let mut known: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        let mut sizes: Vec<usize> = Vec::new();
+        let mut group_of = Vec::with_capacity(placed.len());
+        for instance in placed {
+            let agent = instance.task.as_ref().map(|task| &task.agent);
+            let value = agent.and_then(|agent| placement::value_of(field, agent));
+            let group = *known.entry(value).or_insert(sizes.len());
+            if group == sizes.len() {
+                sizes.push(0);
+            }
+            sizes[group] += 1;
+            group_of.push(group);
+        }
+        Self { group_of, sizes }
+    }
+
+    fn fullest(&self) -> usize {
+        self.sizes.iter().max().copied().unwrap_or(0)
+    }
+
+    /// By how much the fullest group is fuller than the emptiest.
+    fn difference(&self) -> usize {
+        self.fullest() - self.sizes.iter().min().copied().unwrap_or(0)
+    }
 }
 
 /// Smaller goes first.

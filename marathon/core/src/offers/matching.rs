@@ -4,7 +4,7 @@
 //! instances of one app come to several agents where several are offered, and one large app doesn't
 //! starve the others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use meros_proto::resources::{Resources, Scalar};
@@ -12,21 +12,26 @@ use meros_proto::time::Now;
 use meros_proto::v1;
 use rand::seq::SliceRandom;
 
-use super::Offer;
 use super::explain::{NoMatch, UnusedOffer};
-use super::resources::{self, Taken};
+use super::resources::{self, Need, Taken};
+use super::{Maintenance, Offer};
 use crate::apps::AppSpec;
+use crate::config::GpuScheduling;
 use crate::instances::{Condition, Instance, InstanceId, Task};
 use crate::output::{Call, Effect};
-use crate::placement::Rules;
+use crate::placement::{Neighbours, Rules};
 use crate::state::{Marathon, Out};
 use crate::tasks;
 use crate::timers::Timer;
 
-/// Instances of one definition that wait.
+/// What waits of one definition.
 struct Candidate {
     spec: Arc<AppSpec>,
-    waiting: VecDeque<InstanceId>,
+    rules: Arc<Rules>,
+    /// The number of what it needs: the same for all that need the same.
+    need: usize,
+    /// Where its others are, once an offer was compared with that.
+    neighbours: Option<Neighbours>,
 }
 
 /// An offer that is being used.
@@ -35,10 +40,12 @@ struct Open {
     /// What of it is left.
     free: Resources,
     launches: Vec<Arc<v1::TaskInfo>>,
+    /// What is missing of it, for needs that were looked at since it was last used.
+    lacks: BTreeMap<usize, Vec<NoMatch>>,
     /// The candidates that may still fit, by their place, in the order of their turns.
     turn: VecDeque<usize>,
     /// Which candidates it was used for.
-    used_for: Vec<bool>,
+    used_for: BTreeSet<usize>,
 }
 
 impl Open {
@@ -47,8 +54,9 @@ impl Open {
         Self {
             free: offer.resources.clone(),
             launches: Vec::new(),
+            lacks: BTreeMap::new(),
             turn: (0..candidates.len()).filter(|at| suits(&candidates[*at])).collect(),
-            used_for: vec![false; candidates.len()],
+            used_for: BTreeSet::new(),
             offer: Arc::new(offer),
         }
     }
@@ -66,14 +74,11 @@ impl Marathon {
         }
         let mut candidates = self.candidates(now);
         candidates.shuffle(&mut self.chance.matching);
-        let specs: Vec<_> =
-            candidates.iter().map(|candidate| Arc::clone(&candidate.spec)).collect();
-        let rules: Vec<_> = specs.iter().map(|spec| Rules::of(spec)).collect();
         let mut open: VecDeque<Open> =
             offers.into_iter().map(|offer| Open::of(offer, &candidates)).collect();
         let mut closed = Vec::new();
         while let Some(mut offer) = open.pop_front() {
-            match self.use_offer(now, &mut offer, &mut candidates, &rules, out) {
+            match self.use_offer(now, &mut offer, &mut candidates, out) {
                 true => open.push_back(offer),
                 false => closed.push(offer),
             }
@@ -81,7 +86,7 @@ impl Marathon {
         let refuse = self.refuse_rest(&candidates);
         let (mut unwanted, mut for_later) = (Vec::new(), Vec::new());
         for Open { offer, launches, used_for, .. } in closed {
-            for (candidate, _) in candidates.iter().zip(used_for).filter(|(_, used)| *used) {
+            for candidate in used_for.into_iter().map(|at| &candidates[at]) {
                 self.tell_queue(&candidate.spec, |stats| stats.used(&offer.agent.id, now.wall));
             }
             let id = offer.id.clone();
@@ -104,33 +109,37 @@ impl Marathon {
     /// launched on it, if there were launch tokens.
     fn refuse_rest(&self, candidates: &[Candidate]) -> Option<std::time::Duration> {
         let held_up = self.queue.tokens == 0
-            && candidates.iter().any(|candidate| !candidate.waiting.is_empty());
+            && candidates.iter().any(|candidate| self.next_waiting(&candidate.spec).is_some());
         (!held_up).then_some(self.config.decline_offer)
     }
 
     /// What waits and need not wait for its delay, by definition.
-    fn candidates(&self, now: Now) -> Vec<Candidate> {
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for waiting in self.instances.scheduled().values() {
-            let first = candidates.len();
-            for instance in waiting.iter().filter_map(|id| self.instances.get(id)) {
-                let spec = &instance.spec;
-                if self.queue.delays.holds(now.mono, spec) {
-                    continue;
-                }
-                let known = candidates[first..]
-                    .iter_mut()
-                    .find(|candidate| candidate.spec.version == spec.version);
-                match known {
-                    Some(candidate) => candidate.waiting.push_back(instance.id.clone()),
-                    None => candidates.push(Candidate {
-                        spec: Arc::clone(spec),
-                        waiting: [instance.id.clone()].into(),
-                    }),
+    fn candidates(&mut self, now: Now) -> Vec<Candidate> {
+        let launchable: Vec<_> = self.connection.demand.launchable().cloned().collect();
+        let mut candidates = Vec::new();
+        let mut needs: BTreeMap<Need, usize> = BTreeMap::new();
+        for app in launchable {
+            let waiting = self.instances.waiting(&app).into_iter().flat_map(BTreeMap::values);
+            let specs: Vec<Arc<AppSpec>> = waiting
+                .filter_map(|instances| self.instances.get(instances.first()?))
+                .map(|instance| Arc::clone(&instance.spec))
+                .collect();
+            for spec in specs {
+                if !self.queue.delays.holds(now.mono, &spec) {
+                    let rules = self.queue.rules_of(&spec);
+                    let numbered = needs.len();
+                    let need = Need::of(&spec, self.config.accepted_roles);
+                    let need = *needs.entry(need).or_insert(numbered);
+                    candidates.push(Candidate { spec, rules, need, neighbours: None });
                 }
             }
         }
         candidates
+    }
+
+    /// The next instance of a definition that waits for an offer.
+    fn next_waiting(&self, spec: &AppSpec) -> Option<&InstanceId> {
+        self.instances.waiting(&spec.id)?.get(&spec.version)?.first()
     }
 
     /// Launches one instance on an offer. False: nothing more will fit on it.
@@ -139,25 +148,25 @@ impl Marathon {
         now: Now,
         open: &mut Open,
         candidates: &mut [Candidate],
-        rules: &[Rules<'_>],
         out: &mut Out,
     ) -> bool {
         while open.launches.len() < self.config.max_instances_per_offer && self.queue.tokens > 0 {
             let Some(at) = open.turn.pop_front() else { return false };
             let candidate = &mut candidates[at];
-            if candidate.waiting.is_empty() {
-                continue;
-            }
-            match self.fits(now, &open.offer, &open.free, &candidate.spec, &rules[at]) {
+            let Some(id) = self.next_waiting(&candidate.spec).cloned() else { continue };
+            match self.fits(now, open, candidate) {
                 Ok(taken) => {
-                    let Some(id) = candidate.waiting.pop_front() else { continue };
                     open.free -= &taken.resources;
-                    open.used_for[at] = true;
+                    open.lacks.clear();
+                    open.used_for.insert(at);
                     open.turn.push_back(at);
+                    if let Some(neighbours) = &mut candidate.neighbours {
+                        candidate.rules.add(neighbours, &open.offer.agent);
+                    }
                     open.launches.extend(self.launch(now, &id, &open.offer, taken, out));
                     return true;
                 }
-                Err(reasons) if !open.used_for[at] => {
+                Err(reasons) if !open.used_for.contains(&at) => {
                     let offer = Arc::clone(&open.offer);
                     let unused = UnusedOffer { offer, reasons, at: now.wall };
                     self.tell_queue(&candidate.spec, |stats| stats.not_used(unused));
@@ -168,42 +177,47 @@ impl Marathon {
         false
     }
 
-    /// What an instance of `spec` would take of `free`, or why it doesn't suit.
+    /// What an instance of a candidate would take of an offer, or why it doesn't suit.
     fn fits(
         &mut self,
         now: Now,
-        offer: &Offer,
-        free: &Resources,
-        spec: &AppSpec,
-        rules: &Rules<'_>,
+        open: &mut Open,
+        candidate: &mut Candidate,
     ) -> Result<Taken, Vec<NoMatch>> {
-        let taken = resources::take(free, spec, self.config.accepted_roles, &mut self.chance.ports);
+        let Candidate { spec, rules, need, neighbours } = candidate;
+        let offer = &*open.offer;
+        let home = self.connection.master.as_ref().and_then(|master| master.region.as_deref());
+        // Those of an older configuration go soon: they don't count.
+        let placed = || {
+            let current = spec.version_info.last_config_change;
+            let others = self.instances.of(&spec.id);
+            rules.neighbours(others.filter(|other| other.spec.version >= current).map(|o| &**o))
+        };
         let mut reasons = Vec::new();
-        if !rules.is_empty() {
-            // Those of an older configuration go soon: they don't count.
-            let placed = self
-                .instances
-                .of(&spec.id)
-                .filter(|other| {
-                    other.task.is_some()
-                        && other.spec.version >= spec.version_info.last_config_change
-                })
-                .map(|other| &**other);
-            if rules.broken(&offer.agent, placed).is_some() {
-                reasons.push(NoMatch::UnfulfilledConstraint);
-            }
+        if rules.is_too_remote(&offer.agent, home)
+            || rules.broken(&offer.agent, neighbours.get_or_insert_with(placed)).is_some()
+        {
+            reasons.push(NoMatch::UnfulfilledConstraint);
         }
-        if offer.maintenance.is_some_and(|window| window.is_on(now.wall)) {
+        let avoided = |window: Maintenance| window.is_on(now.wall, self.config.draining);
+        if self.config.maintenance_mode && offer.maintenance.is_some_and(avoided) {
             reasons.push(NoMatch::AgentMaintenance);
         }
-        if is_kept_for_gpus(offer, spec) {
+        if self.config.gpu_scheduling == GpuScheduling::Restricted && is_kept_for_gpus(offer, spec)
+        {
             reasons.push(NoMatch::DeclinedScarceResources);
         }
+        let (roles, chance) = (self.config.accepted_roles, &mut self.chance.ports);
+        let taken = match open.lacks.get(need) {
+            Some(missing) => Err(missing.clone()),
+            None => resources::take(&open.free, spec, roles, chance),
+        };
         match taken {
             Ok(taken) if reasons.is_empty() => Ok(taken),
             Ok(_) => Err(reasons),
             Err(missing) => {
-                reasons.extend(missing);
+                reasons.extend_from_slice(&missing);
+                open.lacks.insert(*need, missing);
                 reasons.sort_unstable();
                 Err(reasons)
             }
@@ -230,8 +244,12 @@ impl Marathon {
             staged_at: now.wall,
             started_at: None,
             unreachable_since: None,
-            healthy: None,
+            agent_healthy: None,
             addresses: Vec::new(),
+            check: None,
+            health: Vec::new(),
+            readiness: Vec::new(),
+            run_time: None,
         };
         let info = tasks::task_info(&tasks::Launch {
             spec: &instance.spec,

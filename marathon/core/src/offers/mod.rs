@@ -47,9 +47,10 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    /// Whether it is going on.
-    pub fn is_on(&self, now: Timestamp) -> bool {
-        self.start <= now && self.duration.is_none_or(|duration| now < self.start + duration)
+    /// Whether it is going on, or begins within `draining`.
+    pub fn is_on(&self, now: Timestamp, draining: Duration) -> bool {
+        let over = self.duration.is_some_and(|duration| self.start + duration <= now);
+        self.start <= now + draining && !over
     }
 }
 
@@ -73,12 +74,17 @@ impl Offer {
     /// # Errors
     /// When its ids, attributes or resources break the rules.
     pub fn parse(offer: &v1::Offer) -> Result<Self, BadOffer> {
-        let attributes = Attributes::from_protos(&offer.attributes)?;
+        // Constraints know sets, attributes don't.
+        let is_set = |attribute: &&v1::Attribute| attribute.set.is_some();
+        let (sets, others): (Vec<_>, Vec<_>) = offer.attributes.iter().partition(is_set);
+        let others: Vec<v1::Attribute> = others.into_iter().cloned().collect();
+        let attributes = Attributes::from_protos(&others)?;
         let domain = offer.domain.as_ref().and_then(|domain| domain.fault_domain.as_ref());
         let mut of_constraints = BTreeMap::new();
-        for attribute in attributes.iter() {
-            let text = || placement::text_of(&attribute.value);
-            of_constraints.entry(attribute.name.to_string()).or_insert_with(text);
+        for attribute in others.iter().chain(sets) {
+            if let (Some(name), Some(text)) = (&attribute.name, placement::text_of(attribute)) {
+                of_constraints.entry(name.clone()).or_insert(text);
+            }
         }
         let allocation = offer.allocation_info.as_ref().and_then(|info| info.role.clone());
         Ok(Self {
@@ -154,8 +160,11 @@ pub(crate) mod tests {
             offer.agent.attributes.iter().map(|(name, text)| format!("{name}={text}")).collect();
         assert_eq!(known, ["free=[1-1,3-9]", "rack=r1", "size=4.5"]);
         let window = offer.maintenance.unwrap();
-        let on = [4, 5, 9, 10].map(|at| window.is_on(Timestamp::from_nanos(at)));
-        assert_eq!(on, [false, true, true, false]);
+        let on = |draining| {
+            [2, 3, 4, 5, 9, 10].map(|at| window.is_on(Timestamp::from_nanos(at), draining))
+        };
+        assert_eq!(on(Duration::ZERO), [false, false, false, true, true, false]);
+        assert_eq!(on(Duration::from_nanos(2)), [false, true, true, true, true, false]);
         assert!(Offer::parse(&v1::Offer::default()).is_err());
     }
 }

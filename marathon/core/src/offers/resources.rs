@@ -13,6 +13,27 @@ use crate::config::AcceptedRoles;
 /// The label that marks a reservation as made for one instance.
 const INSTANCE_LABEL: &str = "marathon_task_id";
 
+/// What a launch needs, so that launches that need the same can be told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Need {
+    scalars: Vec<(Name, Scalar)>,
+    /// The ports, in order; those that may be any as 0.
+    ports: Vec<u16>,
+    roles: BTreeSet<String>,
+}
+
+impl Need {
+    /// What an instance of `spec` needs.
+    pub(crate) fn of(spec: &AppSpec, default: AcceptedRoles) -> Self {
+        let fixed = |port: u16| if spec.require_ports { port } else { 0 };
+        Self {
+            scalars: spec.scalars(),
+            ports: spec.ports.iter().map(|port| fixed(port.port)).collect(),
+            roles: accepted_roles(spec, default).into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
 /// What a launch takes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Taken {

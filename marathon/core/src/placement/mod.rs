@@ -4,13 +4,14 @@
 //! offer's agent with a value, or with the same field of the agents on which the app's other
 //! instances are.
 
-use meros_proto::attributes::AttributeValue;
+use meros_proto::v1;
 use serde::{Deserialize, Serialize};
 
 use crate::instances::Agent;
 
 mod constraints;
 
+pub(crate) use constraints::Neighbours;
 pub use constraints::{Rules, pattern};
 
 /// One rule on where instances may run.
@@ -84,15 +85,64 @@ pub(crate) fn value_of<'a>(field: &str, agent: &'a Agent) -> Option<&'a str> {
     }
 }
 
-/// An attribute as constraints see it: a number without needless zeros, `[1-3,7-9]`, or its text.
-pub(crate) fn text_of(value: &AttributeValue) -> String {
-    match value {
-        AttributeValue::Scalar(amount) => amount.to_string(),
-        AttributeValue::Text(text) => text.to_string(),
-        AttributeValue::Ranges(ranges) => {
-            let ranges: Vec<String> =
-                ranges.iter().map(|range| format!("{}-{}", range.begin(), range.end())).collect();
-            format!("[{}]", ranges.join(","))
+/// An attribute as constraints see it: a number with at most three decimals and no needless zeros,
+/// a text as it is, `[1-3,7-9]` or `{a,b}`. `None`: it has no value.
+pub(crate) fn text_of(attribute: &v1::Attribute) -> Option<String> {
+    if let Some(scalar) = &attribute.scalar {
+        return Some(number_text(scalar.value()));
+    }
+    if let Some(text) = &attribute.text {
+        return Some(text.value().to_owned());
+    }
+    if let Some(ranges) = &attribute.ranges {
+        let mut ranges: Vec<(u64, u64)> =
+            ranges.range.iter().map(|range| (range.begin(), range.end())).collect();
+        ranges.sort_unstable();
+        let ranges: Vec<String> =
+            ranges.into_iter().map(|(begin, end)| format!("{begin}-{end}")).collect();
+        return Some(format!("[{}]", ranges.join(",")));
+    }
+    let mut items = attribute.set.as_ref()?.item.clone();
+    items.sort_unstable();
+    Some(format!("{{{}}}", items.join(",")))
+}
+
+/// A number with at most three decimals, a half to the even one: 1.0 is `1`, 0.0625 is `0.062`.
+pub(crate) fn number_text(number: f64) -> String {
+    let text = format!("{number:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use meros_proto::v1::value::{Range, Ranges, Scalar, Set, Text};
+
+    use super::*;
+
+    #[test]
+    fn attributes_are_compared_by_their_text() {
+        let scalar = |value| v1::Attribute {
+            scalar: Some(Scalar { value: Some(value) }),
+            ..Default::default()
+        };
+        let range = |begin, end| Range { begin: Some(begin), end: Some(end) };
+        let text = Text { value: Some("r 1".into()) };
+        let ranges = Ranges { range: vec![range(7, 9), range(1, 3)] };
+        let set = Set { item: vec!["b".into(), "a".into()] };
+        for (attribute, expected) in [
+            (scalar(1.0), Some("1")),
+            (scalar(0.80), Some("0.8")),
+            (scalar(0.0625), Some("0.062")),
+            (scalar(0.1875), Some("0.188")),
+            (scalar(-0.0001), Some("0")),
+            (scalar(100.0), Some("100")),
+            (v1::Attribute { text: Some(text), ..Default::default() }, Some("r 1")),
+            (v1::Attribute { ranges: Some(ranges), ..Default::default() }, Some("[1-3,7-9]")),
+            (v1::Attribute { set: Some(set), ..Default::default() }, Some("{a,b}")),
+            (v1::Attribute::default(), None),
+        ] {
+            assert_eq!(text_of(&attribute).as_deref(), expected, "{attribute:?}");
         }
     }
 }

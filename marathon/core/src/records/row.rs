@@ -239,7 +239,7 @@ impl TaskBody {
             staged_at: task.staged_at.as_nanos(),
             started_at: task.started_at.map(Timestamp::as_nanos),
             unreachable_since: task.unreachable_since.map(Timestamp::as_nanos),
-            healthy: task.healthy,
+            healthy: task.agent_healthy,
             addresses: task.addresses.clone(),
         }
     }
@@ -259,8 +259,12 @@ impl TaskBody {
             staged_at: Timestamp::from_nanos(self.staged_at),
             started_at: self.started_at.map(Timestamp::from_nanos),
             unreachable_since: self.unreachable_since.map(Timestamp::from_nanos),
-            healthy: self.healthy,
+            agent_healthy: self.healthy,
             addresses: self.addresses,
+            check: None,
+            health: Vec::new(),
+            readiness: Vec::new(),
+            run_time: None,
         })
     }
 }

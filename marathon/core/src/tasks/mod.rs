@@ -1,4 +1,4 @@
-//! What Mesos is told of a task: its description, and the environment it runs in.
+//! What Mesos is told of a task: its description, the environment it runs in, and its checks.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use meros_proto::v1::discovery_info::Visibility;
 use crate::apps::{AppSpec, Limit};
 use crate::instances::Task;
 
+mod checks;
 mod env;
 
 /// One launch.
@@ -41,6 +42,8 @@ pub(crate) fn task_info(launch: &Launch<'_>) -> v1::TaskInfo {
         labels: labels(&spec.labels),
         discovery: Some(Box::new(discovery(spec, task))),
         limits: limits(spec),
+        health_check: checks::health_check(spec, &task.ports).map(Box::new),
+        check: checks::status_check(spec, &task.ports).map(Box::new),
         ..Default::default()
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use meros_marathon_core::instances::Goal;
+use meros_marathon_core::apps::AppSpec;
+use meros_marathon_core::deployment::ActionKind;
+use meros_marathon_core::health::{self, Verdict};
+use meros_marathon_core::instances::{Goal, Instance};
 use meros_marathon_core::path_id::PathId;
 use meros_marathon_core::view::View;
 
@@ -11,6 +14,9 @@ use crate::world::World;
 /// Panics with the name of the first invariant that is broken.
 pub(crate) fn check(world: &mut World, step: usize) {
     let view = world.view();
+    if let Some(name) = world.marathon.broken_invariant() {
+        panic!("seed {} step {step}: {name}", world.seed);
+    }
     let broken = [
         ("an app is changed by one deployment at most", locks_overlap(&view)),
         ("nothing is launched beyond the goal and its over-capacity", beyond_the_goal(&view)),
@@ -22,6 +28,60 @@ pub(crate) fn check(world: &mut World, step: usize) {
             panic!("seed {} step {step}: {name}: {what}", world.seed);
         }
     }
+}
+
+/// Panics when a step that took the world from `before` to what it is now left the bounds of an
+/// upgrade. Not for steps in which somebody killed tasks, or Marathon was restarted.
+pub(crate) fn check_upgrades(world: &mut World, step: usize, before: &View) {
+    let after = world.view();
+    let restarts = after.deployments.iter().flat_map(|deployment| {
+        let step = deployment.step.and_then(|step| deployment.plan.steps.get(step));
+        let actions = step.into_iter().flat_map(|step| &step.actions);
+        actions
+            .filter(|action| action.kind == ActionKind::Restart)
+            .filter_map(|action| deployment.plan.affected[&action.app].after.as_ref())
+    });
+    for target in restarts {
+        if let Some(what) = beyond_the_bounds(before, &after, target) {
+            panic!("seed {} step {step}: an upgrade keeps to its bounds: {what}", world.seed);
+        }
+    }
+}
+
+fn beyond_the_bounds(before: &View, after: &View, target: &AppSpec) -> Option<String> {
+    let app = &target.id;
+    let n = f64::from(target.instances);
+    let least = (n * target.upgrade.minimum_health_capacity).ceil() as usize;
+    let most = (n * (1.0 + target.upgrade.maximum_over_capacity)).floor() as usize;
+    let most = if least == most { most + 1 } else { most };
+    let was = |instance: &Instance| before.instances.get(app)?.get(&instance.id).cloned();
+    let is_old = |instance: &Instance| instance.spec.version < target.version;
+    let healthy = |instance: &Instance| health::verdict(instance) == Verdict::Healthy;
+    let sentenced = |instance: &Instance| {
+        instance.goal == Goal::Decommissioned
+            && was(instance).is_some_and(|before| before.goal == Goal::Running)
+    };
+    let (mut serving, mut healthy_goes, mut added) = (0, false, false);
+    let (mut old_active, mut started) = (0, 0);
+    for instance in after.instances_of(app) {
+        match is_old(instance) {
+            true => {
+                serving += usize::from(instance.counts() && healthy(instance));
+                healthy_goes |= healthy(instance) && sentenced(instance);
+                old_active += usize::from(instance.condition().is_active());
+            }
+            false => {
+                serving += usize::from(instance.counts() && health::is_up(instance));
+                added |= was(instance).is_none();
+                started += usize::from(instance.counts());
+            }
+        }
+    }
+    if healthy_goes && serving < least {
+        return Some(format!("{app}: a healthy one goes, {serving} of {least} are left"));
+    }
+    (added && old_active + started > most)
+        .then(|| format!("{app}: {old_active} old and {started} new, at most {most} may be"))
 }
 
 fn locks_overlap(view: &View) -> Option<String> {
@@ -60,7 +120,7 @@ fn beyond_the_goal(view: &View) -> Option<String> {
 }
 
 fn misnamed(view: &View) -> Option<String> {
-    for (app, instances) in &view.instances {
+    for (app, instances) in view.instances.iter() {
         for (id, instance) in instances.iter() {
             let task = instance.task.as_ref().map(|task| &task.id);
             let named = *id == instance.id

@@ -13,13 +13,15 @@ use meros_marathon_core::instances::status::TaskUpdate;
 use meros_marathon_core::offers::Offer;
 use meros_marathon_core::output::Call;
 use meros_proto::ids::{AgentId, OfferId, TaskId};
-use meros_proto::resources::{ReservationFormat, Resources, Role};
+use meros_proto::resources::{Resources, Role};
 use meros_proto::time::{Mono, Now};
 use meros_proto::v1;
 use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::Reason;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::wire::{invalid_offer, update, update_of, wire_offer};
 
 const RESEND: Duration = Duration::from_secs(10);
 const DEFAULT_FILTER: Duration = Duration::from_secs(5);
@@ -31,6 +33,8 @@ pub(crate) struct Behaviour {
     pub failing: f64,
     /// The share of kills that get lost.
     pub lost_kills: f64,
+    /// The share of health checks that agents see fail.
+    pub sick: f64,
     /// How long a task takes to run, and to end, at most.
     pub sluggish: Duration,
 }
@@ -38,7 +42,7 @@ pub(crate) struct Behaviour {
 impl Behaviour {
     /// Tasks start, run for ever, and end when told.
     pub(crate) const GOOD: Self =
-        Self { failing: 0.0, lost_kills: 0.0, sluggish: Duration::from_millis(200) };
+        Self { failing: 0.0, lost_kills: 0.0, sick: 0.0, sluggish: Duration::from_millis(200) };
 }
 
 #[derive(Debug)]
@@ -55,8 +59,12 @@ pub(crate) struct Task {
     resources: Resources,
     /// What it is by now, whatever Marathon has heard.
     pub(crate) state: TaskState,
+    /// Its health check, what the agent last said of it, and how often it failed in a row.
+    check: Option<v1::HealthCheck>,
+    pub(crate) healthy: Option<bool>,
+    failures: u32,
     /// News that were not acknowledged yet, the oldest first.
-    news: VecDeque<(TaskState, Option<Reason>)>,
+    news: VecDeque<News>,
     /// The news' running number, for acknowledgements.
     number: u64,
 }
@@ -67,9 +75,18 @@ impl Task {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct News {
+    state: TaskState,
+    reason: Option<Reason>,
+    healthy: Option<bool>,
+}
+
 #[derive(Debug, Clone)]
 enum Happening {
     Becomes(TaskId, TaskState),
+    /// The agent runs the task's health check.
+    Checks(TaskId),
     Send(TaskId, u64),
 }
 
@@ -156,7 +173,7 @@ impl Master {
                             assert!(left.try_subtract(&wants), "{id} takes more than is offered");
                             self.start(now, id, info, wants);
                         }
-                        None => self.inbox.push(invalid_offer(&id, info)),
+                        None => self.inbox.push(Input::Status(invalid_offer(&id, info))),
                     }
                 }
                 if let Some((agent, _)) = held {
@@ -199,6 +216,9 @@ impl Master {
             agent,
             resources,
             state: TaskState::TaskStaging,
+            check: info.health_check.as_deref().cloned(),
+            healthy: None,
+            failures: 0,
             news: VecDeque::new(),
             number: 0,
         };
@@ -228,7 +248,7 @@ impl Master {
 
     fn kill(&mut self, now: Now, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else {
-            self.inbox.push(status(id, TaskState::TaskUnknown, None));
+            self.inbox.push(Input::Status(update(id, TaskState::TaskUnknown, None)));
             return;
         };
         let lost = self.rng.random_bool(self.behaviour.lost_kills);
@@ -257,20 +277,22 @@ impl Master {
     fn reconcile(&mut self, asked: &[(TaskId, Option<AgentId>)]) {
         let known = |(id, task): (&TaskId, &Task)| {
             let reachable = self.agents[&task.agent].reachable;
-            let state = if reachable { task.state } else { TaskState::TaskUnreachable };
-            status(id, state, Some(task.agent.clone()))
+            match reachable {
+                true => update_of(id, task),
+                false => update(id, TaskState::TaskUnreachable, Some(task.agent.clone())),
+            }
         };
-        let answers: Vec<Input> = match asked {
+        let answers: Vec<TaskUpdate> = match asked {
             [] => self.tasks.iter().map(known).collect(),
             asked => asked
                 .iter()
                 .map(|(id, _)| match self.tasks.get(id) {
                     Some(task) => known((id, task)),
-                    None => status(id, TaskState::TaskUnknown, None),
+                    None => update(id, TaskState::TaskUnknown, None),
                 })
                 .collect(),
         };
-        self.inbox.extend(answers);
+        self.inbox.extend(answers.into_iter().map(Input::Status));
     }
 
     /// A task's state is another by now.
@@ -289,11 +311,46 @@ impl Master {
             return;
         }
         task.state = state;
-        task.news.push_back((state, reason));
+        let begins = state == TaskState::TaskRunning && task.check.is_some();
+        let healthy = task.healthy;
+        self.news(now, id, News { state, reason, healthy });
+        if begins {
+            let after = self.some_time();
+            self.later(now, after, Happening::Checks(id.clone()));
+        }
+    }
+
+    /// The agent tells how a health check went, if that is news; too many failures end the task.
+    pub(crate) fn checked(&mut self, now: Now, id: &TaskId, healthy: bool) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        if task.state != TaskState::TaskRunning {
+            return;
+        }
+        task.failures = if healthy { 0 } else { task.failures + 1 };
+        let most = task.check.as_ref().map_or(u32::MAX, |check| check.consecutive_failures());
+        let too_many = task.failures >= most;
+        let news = task.healthy.replace(healthy) != Some(healthy);
+        if news {
+            let state = TaskState::TaskRunning;
+            self.news(now, id, News { state, reason: None, healthy: Some(healthy) });
+        }
+        if too_many {
+            self.becomes(now, id, TaskState::TaskKilled, None);
+        }
+    }
+
+    fn news(&mut self, now: Now, id: &TaskId, news: News) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.news.push_back(news);
         let number = task.number;
         if task.news.len() == 1 {
             self.later(now, Duration::ZERO, Happening::Send(id.clone(), number));
         }
+    }
+
+    /// Whether Marathon was told of a launch with a health check.
+    pub(crate) fn check_of(&self, id: &TaskId) -> Option<&v1::HealthCheck> {
+        self.tasks.get(id)?.check.as_ref()
     }
 
     /// An agent can't be reached, or can again.
@@ -313,8 +370,10 @@ impl Master {
         });
         let here = self.tasks.iter().filter(|(_, task)| task.agent == id && task.is_live());
         for (task, known) in here {
-            let state = if reachable { known.state } else { TaskState::TaskUnreachable };
-            self.inbox.push(status(task, state, Some(id.clone())));
+            self.inbox.push(Input::Status(match reachable {
+                true => update_of(task, known),
+                false => update(task, TaskState::TaskUnreachable, Some(id.clone())),
+            }));
         }
     }
 
@@ -326,6 +385,9 @@ impl Master {
 
     /// When something happens next.
     pub(crate) fn next_at(&self) -> Option<Mono> {
+        if !self.inbox.is_empty() {
+            return Some(Mono::default()); // It is heard at once.
+        }
         let happening = self.happenings.keys().next().map(|(at, _)| *at);
         let filters = self
             .agents
@@ -357,6 +419,7 @@ impl Master {
                     }
                 }
                 Happening::Send(id, number) => self.send(now, id, number),
+                Happening::Checks(id) => self.run_check(now, &id),
             }
         }
         self.make_offers(now);
@@ -368,16 +431,26 @@ impl Master {
 
     fn send(&mut self, now: Now, id: TaskId, number: u64) {
         let Some(task) = self.tasks.get(&id).filter(|task| task.number == number) else { return };
-        let Some((state, reason)) = task.news.front().copied() else { return };
+        let Some(news) = task.news.front().copied() else { return };
         if self.agents[&task.agent].reachable {
-            let Input::Status(mut update) = status(&id, state, Some(task.agent.clone())) else {
-                unreachable!("a status is a status")
-            };
-            update.reason = reason;
-            update.uuid = Some(Bytes::copy_from_slice(&number.to_be_bytes()));
-            self.inbox.push(Input::Status(update));
+            let agent = Some(task.agent.clone());
+            let uuid = Some(Bytes::copy_from_slice(&number.to_be_bytes()));
+            let News { state, reason, healthy } = news;
+            let update = update(&id, state, agent);
+            self.inbox.push(Input::Status(TaskUpdate { reason, healthy, uuid, ..update }));
         }
         self.later(now, RESEND, Happening::Send(id, number));
+    }
+
+    fn run_check(&mut self, now: Now, id: &TaskId) {
+        let Some(task) = self.tasks.get(id).filter(|task| task.is_live()) else { return };
+        let reachable = self.agents[&task.agent].reachable;
+        let healthy = !self.rng.random_bool(self.behaviour.sick);
+        if reachable {
+            self.checked(now, id, healthy);
+        }
+        let after = Duration::from_secs(5) + self.some_time();
+        self.later(now, after, Happening::Checks(id.clone()));
     }
 
     fn make_offers(&mut self, now: Now) {
@@ -415,45 +488,5 @@ impl Master {
     fn later(&mut self, now: Now, after: Duration, happening: Happening) {
         self.happened += 1;
         self.happenings.insert((now.mono + after, self.happened), happening);
-    }
-}
-
-fn status(id: &TaskId, state: TaskState, agent: Option<AgentId>) -> Input {
-    Input::Status(TaskUpdate {
-        task: id.clone(),
-        state,
-        reason: None,
-        message: String::new(),
-        agent,
-        uuid: None,
-        healthy: None,
-        unreachable_since: None,
-        addresses: Vec::new(),
-    })
-}
-
-fn invalid_offer(id: &TaskId, info: &v1::TaskInfo) -> Input {
-    let agent = AgentId::from_proto(info.agent_id.as_ref()).ok();
-    let Input::Status(update) = status(id, TaskState::TaskDropped, agent) else {
-        unreachable!("a status is a status")
-    };
-    Input::Status(TaskUpdate { reason: Some(Reason::InvalidOffers), ..update })
-}
-
-fn wire_offer(id: &OfferId, agent: &AgentId, rack: &str, free: &Resources) -> v1::Offer {
-    let role = Role::star();
-    v1::Offer {
-        id: Some(id.to_proto()),
-        agent_id: Some(agent.to_proto()),
-        hostname: Some(format!("{agent}.local")),
-        resources: free.allocated_to(&role).to_protos(ReservationFormat::Refined),
-        attributes: vec![v1::Attribute {
-            name: Some("rack".into()),
-            r#type: Some(v1::value::Type::Text.into()),
-            text: Some(v1::value::Text { value: Some(rack.into()) }),
-            ..Default::default()
-        }],
-        allocation_info: Some(v1::resource::AllocationInfo { role: Some("*".into()) }),
-        ..Default::default()
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use meros_marathon_core::health::HealthCheck;
 use meros_marathon_core::input::{Input, KillMode, KillTargets, RootChange};
 use meros_marathon_core::instances::{Condition, Instance};
 use meros_proto::caller::Caller;
@@ -13,8 +14,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
 
+use crate::health::{command, http};
 use crate::invariants;
 use crate::master::Behaviour;
+use crate::readiness::ready_check;
+use crate::services::Manners;
 use crate::world::{Crash, World, app, changed, id, put};
 
 const APPS: [&str; 4] = ["/a", "/b", "/g/c", "/g/d"];
@@ -52,31 +56,47 @@ fn rough_times(seed: u64) -> World {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut world = World::new(seed, AGENTS);
     world.master.behaviour =
-        Behaviour { failing: 0.2, lost_kills: 0.2, sluggish: Duration::from_secs(2) };
+        Behaviour { failing: 0.2, lost_kills: 0.2, sick: 0.1, sluggish: Duration::from_secs(2) };
+    world.services.manners =
+        Manners { failing: 0.1, unready: 0.3, silent: 0.1, sluggish: Duration::from_secs(4) };
     for step in 0..STEPS {
-        match rng.random_range(0..100) {
+        let before = world.view();
+        let orderly = match rng.random_range(0..100) {
             0..30 => user(&mut world, &mut rng),
-            30..45 => fault(&mut world, &mut rng),
+            30..45 => {
+                fault(&mut world, &mut rng);
+                false
+            }
             _ => {
                 let until = world.now.mono + Duration::from_millis(rng.random_range(0..5_000));
                 world.step(until);
+                true
             }
-        }
+        };
         invariants::check(&mut world, step);
+        if orderly {
+            invariants::check_upgrades(&mut world, step, &before);
+        }
         world.events.clear();
+        world.calls.clear();
     }
     world
 }
 
-/// Something that a user does. What is refused is refused.
-fn user(world: &mut World, rng: &mut StdRng) {
+/// Something that a user does. What is refused is refused. Returns whether nothing was killed.
+fn user(world: &mut World, rng: &mut StdRng) -> bool {
     let name = APPS[rng.random_range(0..APPS.len())];
     let instances = rng.random_range(0..6);
     let force = rng.random_bool(0.4);
     let caller = Caller::default();
-    match rng.random_range(0..10) {
+    let what = rng.random_range(0..10);
+    match what {
         0..4 => {
             let mut spec = changed(app(name, instances), rng.random_range(0..3));
+            spec.health_checks = some_checks(rng);
+            if rng.random_bool(0.3) {
+                spec.readiness_checks = vec![ready_check()];
+            }
             spec.upgrade.minimum_health_capacity = f64::from(rng.random_range(0..=4)) / 4.0;
             spec.upgrade.maximum_over_capacity = f64::from(rng.random_range(0..=4)) / 4.0;
             if name == "/b" {
@@ -116,6 +136,19 @@ fn user(world: &mut World, rng: &mut StdRng) {
             world.ask(|reply| Input::ResetDelay { caller, reply, app });
         }
     }
+    what != 7
+}
+
+/// Health checks of all kinds, often none.
+fn some_checks(rng: &mut StdRng) -> Vec<HealthCheck> {
+    let mut checks = Vec::new();
+    if rng.random_bool(0.4) {
+        checks.push(http());
+    }
+    if rng.random_bool(0.3) {
+        checks.push(command());
+    }
+    checks
 }
 
 /// Something that goes wrong.
@@ -147,7 +180,7 @@ fn fault(world: &mut World, rng: &mut StdRng) {
                 true => Crash::BeforeStoring,
                 false => Crash::AfterStoring,
             });
-            let heard = world.master.hear(world.now);
+            let heard = world.hear();
             world.batch(heard);
         }
     }
@@ -162,14 +195,17 @@ fn some_task(world: &World, rng: &mut StdRng) -> Option<TaskId> {
 fn settle(world: &mut World) {
     let seed = world.seed;
     world.master.behaviour = Behaviour::GOOD;
+    world.services.manners = Manners::GOOD;
     (0..AGENTS).for_each(|agent| world.master.set_reachable(agent, true));
     let deadline = world.now.mono + Duration::from_secs(30 * 60);
     let mut step = 0;
     while world.now.mono < deadline && !is_at_rest(world) {
+        let before = world.view();
         advance(world, deadline);
         step += 1;
         assert!(step < 100_000, "seed {seed}: it goes round in circles");
         invariants::check(world, STEPS + step);
+        invariants::check_upgrades(world, STEPS + step, &before);
     }
     let view = world.view();
     assert!(

@@ -13,7 +13,7 @@ use meros_marathon_core::apps::{
 use meros_marathon_core::events::Event;
 use meros_marathon_core::input::{Expect, Input, PutApp, ReplyTo, RootChange};
 use meros_marathon_core::instances::{Condition, Instance, InstanceId};
-use meros_marathon_core::output::{Answer, ChangeDone, ChangeError, Effect};
+use meros_marathon_core::output::{Answer, Call, ChangeDone, ChangeError, Effect};
 use meros_marathon_core::path_id::PathId;
 use meros_marathon_core::records::Record;
 use meros_marathon_core::version::Version;
@@ -26,6 +26,7 @@ use meros_proto::time::{Mono, Now, Timestamp};
 use std::sync::Arc;
 
 use crate::master::Master;
+use crate::services::Services;
 
 /// What a crash loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +40,13 @@ pub(crate) enum Crash {
 pub(crate) struct World {
     pub(crate) marathon: Marathon,
     pub(crate) master: Master,
+    pub(crate) services: Services,
     pub(crate) now: Now,
     pub(crate) config: Config,
     store: BTreeMap<String, Vec<u8>>,
     pub(crate) events: Vec<Event>,
+    /// The calls to the master since they were last taken.
+    pub(crate) calls: Vec<Call>,
     pub(crate) replies: BTreeMap<ReplyTo, Answer>,
     asked: u64,
     starts: u64,
@@ -55,16 +59,24 @@ pub(crate) struct World {
 impl World {
     /// A cluster of `agents` agents, and Marathon connected to it.
     pub(crate) fn new(seed: u64, agents: usize) -> Self {
+        Self::with(seed, agents, |_| {})
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn with(seed: u64, agents: usize, configure: impl FnOnce(&mut Config)) -> Self {
         let now = at(Duration::ZERO);
-        let config = Config::default();
+        let mut config = Config::default();
+        configure(&mut config);
         let marathon = Marathon::recover(config.clone(), seed, now, []).unwrap();
         let mut world = Self {
             marathon,
             master: Master::new(seed ^ 0x5eed, agents),
+            services: Services::new(seed ^ 0xbea7),
             now,
             config,
             store: BTreeMap::new(),
             events: Vec::new(),
+            calls: Vec::new(),
             replies: BTreeMap::new(),
             asked: 0,
             starts: 1,
@@ -80,7 +92,8 @@ impl World {
         self.master.connect();
         let framework = FrameworkId::parse("marathon-0001").unwrap();
         assert!(self.marathon.framework().is_none_or(|known| *known == framework));
-        self.batch(vec![Input::Registered { framework, master: "master.local".into() }]);
+        let master = "master.local".into();
+        self.batch(vec![Input::Registered { framework, master, region: None }]);
     }
 
     pub(crate) fn disconnect(&mut self) {
@@ -88,11 +101,19 @@ impl World {
         self.batch(vec![Input::Disconnected]);
     }
 
+    /// Cuts Marathon off, for a restart later: what it does until then is nothing.
+    pub(crate) fn stop(&mut self) {
+        self.disconnect();
+        let empty = Marathon::recover(self.config.clone(), 0, self.now, []);
+        self.marathon = empty.expect("nothing is stored");
+    }
+
     /// Kills Marathon, and starts it again from its store.
     pub(crate) fn restart(&mut self) {
         self.crash = None;
         self.starts += 1;
         self.master.disconnect();
+        self.services.forget();
         let rows = self.store.clone();
         let seed = self.seed.wrapping_mul(31).wrapping_add(self.starts);
         self.marathon = Marathon::recover(self.config.clone(), seed, self.now, rows).unwrap();
@@ -126,11 +147,14 @@ impl World {
                 Effect::Call(call) => {
                     let store = &self.store;
                     self.master.call(self.now, &call, |task| is_on_record(store, task));
+                    self.calls.push(call);
                 }
                 Effect::Reply { to, answer } => {
                     self.replies.insert(to, answer);
                 }
                 Effect::Publish(event) => self.events.push(event),
+                Effect::Probe(probe) => self.services.probe(self.now, probe),
+                Effect::ReadinessProbe(probe) => self.services.readiness(self.now, probe),
             }
         }
     }
@@ -138,12 +162,25 @@ impl World {
     /// Lets time pass until the next thing happens, or until `until`. Returns whether something
     /// happened before.
     pub(crate) fn step(&mut self, until: Mono) -> bool {
-        let next = [self.master.next_at(), self.marathon.deadline()].into_iter().flatten().min();
+        let next = [self.master.next_at(), self.services.next_at(), self.marathon.deadline()];
+        let next = next.into_iter().flatten().min();
         let next = next.map(|at| at.max(self.now.mono)).filter(|at| *at < until);
         self.now = at(next.unwrap_or(until).since(Mono::default()));
-        let heard = self.master.hear(self.now);
+        let heard = self.hear();
         self.batch(heard);
         next.is_some()
+    }
+
+    /// All that Marathon hears by now.
+    pub(crate) fn hear(&mut self) -> Vec<Input> {
+        let mut heard = self.master.hear(self.now);
+        heard.append(&mut self.services.hear(self.now));
+        heard
+    }
+
+    /// How long the world has been there.
+    pub(crate) fn since_start(&self) -> Duration {
+        self.now.mono.since(Mono::default())
     }
 
     /// Lets `span` pass.
@@ -208,6 +245,23 @@ impl World {
         std::mem::take(&mut self.events)
     }
 
+    /// The tasks that the master was told to kill since the last time, in order.
+    pub(crate) fn take_kills(&mut self) -> Vec<TaskId> {
+        let kills = self.calls.drain(..).filter_map(|call| match call {
+            Call::Kill { task, .. } => Some(task),
+            _ => None,
+        });
+        kills.collect()
+    }
+
+    /// The only instance of an app, which runs.
+    #[track_caller]
+    pub(crate) fn only(&mut self, app: &str) -> Arc<Instance> {
+        let running = self.running(app);
+        assert_eq!(running.len(), 1);
+        running[0].clone()
+    }
+
     /// The running instances of an app.
     pub(crate) fn running(&mut self, app: &str) -> Vec<Arc<Instance>> {
         let view = self.view();
@@ -224,6 +278,11 @@ fn is_on_record(store: &BTreeMap<String, Vec<u8>>, task: &TaskId) -> bool {
     let incarnation = task.as_str().rsplit('.').next().unwrap();
     let text = String::from_utf8_lossy(row);
     text.contains(&format!("\"incarnation\":{incarnation},")) && !text.contains("\"task\":null")
+}
+
+/// The task of an instance.
+pub(crate) fn task_of(instance: &Instance) -> TaskId {
+    instance.task.as_ref().expect("it has a task").id.clone()
 }
 
 /// The moment `since_start` after the start, by both clocks.
@@ -275,6 +334,8 @@ pub(crate) fn app(name: &str, instances: u32) -> AppSpec {
         tty: None,
         limits: ResourceLimits::default(),
         health_checks: Vec::new(),
+        readiness_checks: Vec::new(),
+        check: None,
         version: Version::default(),
         version_info: VersionInfo::default(),
     }

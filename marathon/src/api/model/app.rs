@@ -6,13 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use meros_marathon_core::health::ReadinessCheck;
 use serde_json::Value;
 
-use super::reader::{At, Fields, boolean, integer, list, map, nonempty_text, number, one_of, text};
+use super::check::{CheckBody, check};
+use super::health_check::{HealthCheckBody, health_check};
+use super::reader::{
+    At, Fields, MAX_INT, boolean, integer, list, map, nonempty_text, number, one_of, text,
+};
+use super::readiness_check::readiness_check;
 use super::unbuilt::{self, Unbuilt};
 use crate::api::ids;
-
-const MAX_INT: i64 = i32::MAX as i64;
 
 /// The body of an app, field by field.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,6 +73,12 @@ pub(crate) struct AppBody {
     pub(crate) unreachable_strategy: Option<UnreachableBody>,
     /// Which instances are killed first.
     pub(crate) kill_selection: Option<KillSelectionBody>,
+    /// How it is told that a task works.
+    pub(crate) health_checks: Option<Vec<HealthCheckBody>>,
+    /// What is asked of a task only to be shown.
+    pub(crate) check: Option<CheckBody>,
+    /// How it is told that a new task is ready to serve.
+    pub(crate) readiness_checks: Option<Vec<ReadinessCheck>>,
     /// A stored version to go back to.
     pub(crate) version: Option<String>,
     /// Whether any other field than `id` and `version` was sent.
@@ -203,6 +213,9 @@ pub(crate) fn app(at: At<'_>) -> Option<AppBody> {
                 ("OLDEST_FIRST", KillSelectionBody::OldestFirst),
             ]),
         ),
+        health_checks: fields.optional("healthChecks", list(health_check)),
+        check: fields.optional("check", check),
+        readiness_checks: fields.optional("readinessChecks", list(readiness_check)),
         version: fields.optional("version", text),
         has_more_than_version: fields
             .entries()

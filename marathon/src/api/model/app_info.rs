@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::app_view::AppView;
 use super::deployment_view::Identified;
+use super::readiness_check::ReadinessResultView;
 use super::task_stats::TaskStatsView;
 use super::task_view::{Counts, TaskView, stamp};
 use crate::api::embed::Embed;
@@ -25,7 +26,7 @@ pub(crate) struct AppInfoView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deployments: Option<Vec<Identified<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    readiness_check_results: Option<[(); 0]>,
+    readiness_check_results: Option<Vec<ReadinessResultView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<Vec<TaskView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +48,9 @@ impl<'a> AppInfoView<'a> {
                     .map(|deployment| Identified::new(&deployment.plan.id))
                     .collect()
             }),
-            readiness_check_results: embed.readiness.then_some([]),
+            readiness_check_results: embed
+                .readiness
+                .then(|| view.readiness_of(&spec.id).map(ReadinessResultView::new).collect()),
             tasks: embed.tasks.then(|| instances().filter_map(TaskView::new).collect()),
             last_task_failure: failure.map(|failure| TaskFailureView::new(failure)),
             tasks_stats: embed

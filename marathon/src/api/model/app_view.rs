@@ -12,8 +12,11 @@ use meros_marathon_core::path_id::PathId;
 use meros_marathon_core::version::Version;
 use serde::{Serialize, Serializer};
 
+use super::check::CheckView;
 use super::constraint::ConstraintView;
+use super::health_check::HealthCheckView;
 use super::number::natural;
+use super::readiness_check::ReadinessCheckView;
 
 /// An app's definition.
 #[derive(Serialize)]
@@ -28,6 +31,8 @@ pub(crate) struct AppView<'a> {
     backoff_factor: f64,
     backoff_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<CheckView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cmd: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     constraints: Vec<ConstraintView<'a>>,
@@ -40,6 +45,8 @@ pub(crate) struct AppView<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: &'a BTreeMap<String, String>,
     executor: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    health_checks: Vec<HealthCheckView<'a>>,
     instances: u32,
     kill_selection: KillSelectionView,
     labels: &'a BTreeMap<String, String>,
@@ -49,6 +56,8 @@ pub(crate) struct AppView<'a> {
     gpus: u32,
     networks: [NetworkView; 1],
     port_definitions: Vec<PortView<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    readiness_checks: Vec<ReadinessCheckView<'a>>,
     require_ports: bool,
     role: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +88,7 @@ impl<'a> AppView<'a> {
             args: &spec.args,
             backoff_factor: spec.backoff.factor,
             backoff_seconds: spec.backoff.initial.as_secs(),
+            check: spec.check.as_ref().map(CheckView::new),
             cmd: spec.cmd.as_deref(),
             constraints: spec.constraints.iter().map(ConstraintView::new).collect(),
             cpus: spec.cpus,
@@ -86,6 +96,7 @@ impl<'a> AppView<'a> {
             disk: spec.disk,
             env: &spec.env,
             executor: &spec.executor,
+            health_checks: spec.health_checks.iter().map(HealthCheckView::new).collect(),
             instances: spec.instances,
             kill_selection: KillSelectionView::new(spec.kill_selection),
             labels: &spec.labels,
@@ -94,6 +105,7 @@ impl<'a> AppView<'a> {
             gpus: spec.gpus,
             networks: [NetworkView { mode: "host" }],
             port_definitions: spec.ports.iter().map(PortView::new).collect(),
+            readiness_checks: spec.readiness_checks.iter().map(ReadinessCheckView::new).collect(),
             require_ports: spec.require_ports,
             role: &spec.role,
             task_kill_grace_period_seconds: spec.kill_grace.map(|grace| grace.as_secs()),

@@ -4,8 +4,10 @@ use meros_marathon_core::deployment::{DeploymentId, Plan, Step};
 use meros_marathon_core::output::ChangeDone;
 use meros_marathon_core::path_id::PathId;
 use meros_marathon_core::version::Version;
-use meros_marathon_core::view::DeploymentView as Deployment;
+use meros_marathon_core::view::{DeploymentView as Deployment, View};
 use serde::Serialize;
+
+use super::readiness_check::ReadinessResultView;
 
 /// One of `/v2/deployments`.
 #[derive(Serialize)]
@@ -22,8 +24,8 @@ pub(crate) struct DeploymentView<'a> {
 }
 
 impl<'a> DeploymentView<'a> {
-    /// Shows a running deployment.
-    pub(crate) fn new(deployment: &'a Deployment) -> Self {
+    /// Shows a deployment that runs in `view`.
+    pub(crate) fn new(view: &'a View, deployment: &'a Deployment) -> Self {
         let plan = &deployment.plan;
         let current = deployment.step.and_then(|step| plan.steps.get(step));
         Self {
@@ -32,18 +34,24 @@ impl<'a> DeploymentView<'a> {
             affected_apps: plan.affected.keys().collect(),
             affected_pods: [],
             steps: plan.steps.iter().map(StepView::new).collect(),
-            current_actions: current.map(current_actions).unwrap_or_default(),
+            current_actions: current.map(|step| current_actions(view, step)).unwrap_or_default(),
             current_step: deployment.step.map_or(0, |step| step + 1),
             total_steps: plan.steps.len(),
         }
     }
 }
 
-fn current_actions(step: &Step) -> Vec<CurrentActionView<'_>> {
+fn current_actions<'a>(view: &'a View, step: &'a Step) -> Vec<CurrentActionView<'a>> {
     let actions = StepView::new(step).actions;
     actions
         .into_iter()
-        .map(|action| CurrentActionView { action, readiness_check_results: [] })
+        .map(|action| CurrentActionView {
+            readiness_check_results: view
+                .readiness_of(action.app)
+                .map(ReadinessResultView::new)
+                .collect(),
+            action,
+        })
         .collect()
 }
 
@@ -52,7 +60,7 @@ fn current_actions(step: &Step) -> Vec<CurrentActionView<'_>> {
 struct CurrentActionView<'a> {
     #[serde(flatten)]
     action: ActionView<'a>,
-    readiness_check_results: [(); 0],
+    readiness_check_results: Vec<ReadinessResultView<'a>>,
 }
 
 /// A plan, as events carry it.

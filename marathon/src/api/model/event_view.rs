@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::deployment_view::{PlanView, StepView};
+use super::health_check::HealthCheckView;
 use super::task_view::IpAddressView;
 
 /// The type and the body of an event, without the two fields that all have.
@@ -45,6 +46,36 @@ fn parts(kind: &EventKind) -> (&'static str, Value) {
             json!({
                 "instanceId": instance.as_str(), "runSpecId": app, "runSpecVersion": version,
                 "healthy": healthy,
+            }),
+        ),
+        EventKind::AddHealthCheck { app, version, check } => (
+            "add_health_check_event",
+            json!({
+                "appId": app, "version": version, "healthCheck": HealthCheckView::new(check),
+            }),
+        ),
+        EventKind::RemoveHealthCheck { app } => {
+            ("remove_health_check_event", json!({"appId": app}))
+        }
+        // The field that is named for a task holds the instance, as in Marathon.
+        EventKind::FailedHealthCheck { app, instance, check } => (
+            "failed_health_check_event",
+            json!({
+                "appId": app, "taskId": instance.as_str(),
+                "healthCheck": HealthCheckView::new(check),
+            }),
+        ),
+        EventKind::HealthStatusChanged { app, instance, version, alive } => (
+            "health_status_changed_event",
+            json!({
+                "appId": app, "instanceId": instance.as_str(), "version": version, "alive": alive,
+            }),
+        ),
+        EventKind::UnhealthyInstanceKill { app, task, instance, version, reason, host, agent } => (
+            "unhealthy_instance_kill_event",
+            json!({
+                "appId": app, "taskId": task.as_str(), "instanceId": instance.as_str(),
+                "version": version, "reason": reason, "host": host, "slaveId": agent.as_str(),
             }),
         ),
         EventKind::UnknownInstanceTerminated { instance, app, condition } => (

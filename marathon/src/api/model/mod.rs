@@ -5,7 +5,10 @@
 pub(crate) mod reader;
 
 pub(crate) mod app;
+pub(crate) mod check;
 pub(crate) mod constraint;
+pub(crate) mod health_check;
+pub(crate) mod readiness_check;
 pub(crate) mod unbuilt;
 
 pub(crate) mod app_info;

@@ -10,8 +10,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+/// The greatest whole number of Marathon's schema.
+pub(crate) const MAX_INT: i64 = i32::MAX as i64;
 
 /// Everything found wrong with a document: the messages of each path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,6 +183,16 @@ pub(crate) fn integer(min: i64, max: i64) -> impl Fn(At<'_>) -> Option<i64> {
             Some(whole) => Some(whole),
         }
     }
+}
+
+/// A count that [`integer`] has let through; it is within 0 and [`MAX_INT`].
+pub(crate) fn count(given: i64) -> u32 {
+    u32::try_from(given).unwrap_or(u32::MAX)
+}
+
+/// A span from a number of seconds that [`integer`] has let through.
+pub(crate) fn seconds(given: i64) -> Duration {
+    Duration::from_secs(given.unsigned_abs())
 }
 
 /// One of a closed set of words.

@@ -1,10 +1,14 @@
 //! A task as it is shown.
 
+use meros_marathon_core::health::HealthRecord;
 use meros_marathon_core::instances::{Condition, Instance, IpAddress, Task};
 use meros_marathon_core::path_id::PathId;
 use meros_marathon_core::version::Version;
 use meros_proto::time::Timestamp;
 use serde::{Serialize, Serializer};
+
+use super::check::CheckResultView;
+use super::health_check::HealthResultView;
 
 /// A task. Lists are always there: clients index them without looking.
 #[derive(Serialize)]
@@ -25,6 +29,8 @@ pub(crate) struct TaskView<'a> {
     service_ports: Option<Vec<u16>>,
     ip_addresses: Vec<IpAddressView<'a>>,
     health_check_results: Vec<HealthResultView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_result: Option<CheckResultView>,
     local_volumes: [(); 0],
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
@@ -46,7 +52,6 @@ impl<'a> TaskView<'a> {
     }
 
     fn of(instance: &'a Instance, task: &'a Task) -> Self {
-        let health = (!instance.spec.health_checks.is_empty()).then_some(task.healthy).flatten();
         Self {
             id: task.id.as_str(),
             app_id: &instance.spec.id,
@@ -59,10 +64,12 @@ impl<'a> TaskView<'a> {
             ports: &task.ports,
             service_ports: None,
             ip_addresses: task.addresses.iter().map(IpAddressView::new).collect(),
-            health_check_results: health
-                .map(|alive| HealthResultView { alive, instance_id: instance.id.as_str() })
-                .into_iter()
+            health_check_results: task
+                .health
+                .iter()
+                .filter_map(|record| HealthResultView::new(record, instance.id.as_str()))
                 .collect(),
+            check_result: task.check.map(CheckResultView::new),
             local_volumes: [],
             region: task.agent.region.as_deref(),
             zone: task.agent.zone.as_deref(),
@@ -84,13 +91,6 @@ impl<'a> IpAddressView<'a> {
     pub(crate) fn new(ip: &'a IpAddress) -> Self {
         Self { ip_address: &ip.address, protocol: if ip.v6 { "IPv6" } else { "IPv4" } }
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct HealthResultView<'a> {
-    alive: bool,
-    instance_id: &'a str,
 }
 
 /// How many instances are in which state.
@@ -116,7 +116,7 @@ impl Counts {
                 Condition::Running => counts.running += 1,
                 _ => {}
             }
-            match instance.healthy().filter(|_| !instance.spec.health_checks.is_empty()) {
+            match alive(instance) {
                 Some(true) => counts.healthy += 1,
                 Some(false) => counts.unhealthy += 1,
                 None => {}
@@ -124,6 +124,14 @@ impl Counts {
         }
         counts
     }
+}
+
+/// Whether all checks pass of which anything is known. `None`: nothing is known.
+fn alive(instance: &Instance) -> Option<bool> {
+    let records = instance.task.iter().flat_map(|task| &task.health);
+    let mut known = records.filter(|record| record.is_known()).peekable();
+    known.peek()?;
+    Some(known.all(HealthRecord::is_alive))
 }
 
 /// Writes a moment as clients parse it.

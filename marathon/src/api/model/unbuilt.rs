@@ -12,14 +12,11 @@ type Asks = fn(&Value) -> bool;
 
 /// Fields that can't be honoured, and which of their values ask for something.
 const FIELDS: &[(&str, Asks)] = &[
-    ("check", always),
     ("container", always),
     ("executorResources", always),
     ("fetch", unless_empty),
     ("gpus", unless_zero),
-    ("healthChecks", unless_empty),
     ("ipAddress", always),
-    ("readinessChecks", unless_empty),
     ("residency", always),
     ("resourceLimits", unless_empty),
     ("secrets", unless_empty),

@@ -36,7 +36,7 @@ fn faults(error: &ApiError) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn check(body: &Value, message: &str, expected: &[(&str, &str)]) {
+pub(super) fn check(body: &Value, message: &str, expected: &[(&str, &str)]) {
     let error = created(body).expect_err("refused");
     assert_eq!(error.status().as_u16(), 422, "{body}");
     assert_eq!(error.to_string(), message, "{body}");
@@ -46,7 +46,7 @@ fn check(body: &Value, message: &str, expected: &[(&str, &str)]) {
 }
 
 /// A sound app with one more field.
-fn with(field: &str, value: Value) -> Value {
+pub(super) fn with(field: &str, value: Value) -> Value {
     let mut body = json!({"id": "/a", "cmd": "sleep 1"});
     body[field] = value;
     body
@@ -214,6 +214,15 @@ fn deprecated_forms_are_looked_at_first_and_alone() {
         "Object is not valid",
         &[("/", "cannot specify both ports and port definitions")],
     );
+    let both = json!({
+        "id": "/a", "cmd": "sleep 1", "ports": [0, 80],
+        "portDefinitions": [{"port": 0, "name": "a"}, {"port": 80, "name": "b"}],
+    });
+    let names: Vec<_> = created(&both).expect("they say the same").ports;
+    assert_eq!(
+        names.iter().filter_map(|port| port.name.as_deref()).collect::<Vec<_>>(),
+        ["a", "b"]
+    );
 }
 
 #[test]
@@ -240,9 +249,6 @@ fn what_is_not_built_is_refused_with_its_path_unless_it_asks_for_nothing() {
             "/container",
             json!(null),
         ),
-        ("healthChecks", json!([{"protocol": "TCP"}]), "/healthChecks", json!([])),
-        ("readinessChecks", json!([{}]), "/readinessChecks", json!([])),
-        ("check", json!({"tcp": {}}), "/check", json!(null)),
         ("fetch", json!([{"uri": "http://a/b"}]), "/fetch", json!([])),
         ("uris", json!(["http://a/b"]), "/uris", json!([])),
         ("gpus", json!(1), "/gpus", json!(0)),

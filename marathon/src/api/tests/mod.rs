@@ -1,4 +1,6 @@
 //! Tests of what several files of the API do together.
 
 mod bodies;
+mod events;
+mod health;
 mod views;

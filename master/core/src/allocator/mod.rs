@@ -26,6 +26,7 @@ mod rounds;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use meros_proto::resources::{Quantities, Resources, Role};
@@ -100,8 +101,8 @@ pub(crate) enum AllocatorInput {
         resources: Resources,
         why: Return,
     },
-    /// A role's weight was set; above zero.
-    WeightSet { role: Role, weight: f64 },
+    /// Weights were set; the map is the registry's, shared.
+    WeightsChanged { weights: Arc<BTreeMap<Role, f64>> },
 }
 
 /// Why something is free again.
@@ -193,7 +194,7 @@ impl Allocator {
             Input::Returned { framework, role, agent, resources, why } => {
                 self.take_back(now.mono, framework, &role, agent, &resources, why);
             }
-            Input::WeightSet { role, weight } => self.shares.set_weight(&role, weight),
+            Input::WeightsChanged { weights } => self.shares.set_weights(weights),
         }
     }
 
@@ -209,11 +210,6 @@ impl Allocator {
     /// A role's dominant share of the cluster, not divided by its weight.
     pub(crate) fn dominant_share(&self, role: &Role) -> f64 {
         self.shares.dominant_share(role)
-    }
-
-    /// The weights that were set.
-    pub(crate) fn weights(&self) -> &BTreeMap<Role, f64> {
-        self.shares.weights()
     }
 
     /// What is neither offered nor used on an agent.

@@ -36,7 +36,8 @@ pub(crate) struct Shares {
     nodes: Vec<Option<Node>>,
     unused: Vec<NodeIx>,
     root: NodeIx,
-    weights: BTreeMap<Role, f64>,
+    /// The registry's, shared.
+    weights: Arc<BTreeMap<Role, f64>>,
     cluster: Quantities,
     /// The cluster's size changed: all shares are to be computed anew.
     stale: bool,
@@ -50,7 +51,7 @@ impl Shares {
             nodes: vec![Some(root)],
             unused: Vec::new(),
             root: NodeIx::of(0),
-            weights: BTreeMap::new(),
+            weights: Arc::default(),
             cluster: Quantities::new(),
             stale: false,
             picked: Vec::new(),
@@ -120,16 +121,14 @@ impl Shares {
         self.change(client, |node| node.given -= amounts);
     }
 
-    /// Sets a role's weight, which is above zero.
-    pub(crate) fn set_weight(&mut self, role: &Role, weight: f64) {
-        self.weights.insert(role.clone(), weight);
-        if let Some(node) = self.find(role) {
-            self.update(node, |node| node.weight = weight);
+    /// Takes over the weights of roles; each is above zero. None that was set vanishes.
+    pub(crate) fn set_weights(&mut self, weights: Arc<BTreeMap<Role, f64>>) {
+        for (role, weight) in &*weights {
+            if let Some(node) = self.find(role).filter(|node| self.node(*node).weight != *weight) {
+                self.update(node, |node| node.weight = *weight);
+            }
         }
-    }
-
-    pub(crate) fn weights(&self) -> &BTreeMap<Role, f64> {
-        &self.weights
+        self.weights = weights;
     }
 
     /// The cluster grew.
@@ -398,7 +397,7 @@ mod tests {
         shares.give(nodes[0], &amounts("cpus:10"));
         shares.give(nodes[2], &amounts("cpus:5"));
         assert_eq!(order(&shares, Scope::Wanting), [2, 1, 0]);
-        shares.set_weight(&role("eng"), 4.0);
+        shares.set_weights(Arc::new([(role("eng"), 4.0)].into()));
         assert_eq!(order(&shares, Scope::Wanting), [1, 0, 2]);
     }
 

@@ -131,7 +131,8 @@ fn weights_divide_the_cluster_in_their_proportion() {
     for number in 0..30 {
         bench.agent(number, "cpus:1;mem:1");
     }
-    bench.tell(AllocatorInput::WeightSet { role: role("gold"), weight: 2.0 });
+    let weights = std::sync::Arc::new([(role("gold"), 2.0)].into());
+    bench.tell(AllocatorInput::WeightsChanged { weights });
     let gold = bench.framework(0, "gold");
     bench.framework(1, "lead");
     let offers = bench.round();

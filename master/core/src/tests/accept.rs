@@ -48,7 +48,10 @@ fn a_launched_task_is_sent_to_its_agent_and_counts_as_used() {
     let used: Resources = resources("cpus:1;mem:256").allocated_to(&role("web"));
     assert_eq!((&view.agents[0].used, &view.frameworks[0].used), (&used, &used));
     assert!(view.frameworks[0].offers.is_empty());
-    assert_eq!(view.frameworks[0].tasks[0].state, TaskState::TaskStaging);
+    assert_eq!(
+        view.frameworks[0].tasks.iter().next().expect("a task").state,
+        TaskState::TaskStaging
+    );
 }
 
 #[test]

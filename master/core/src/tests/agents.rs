@@ -5,11 +5,13 @@ use std::time::Duration;
 use meros_proto::v1::TaskState;
 use meros_proto::v1::task_status::Reason;
 
+use crate::registry::Op;
+use crate::registry::ops::AgentAdmitted;
 use crate::testing::{
     Cluster, Scheduler, Seen, TestAgent, accept, agent_spec, aware, config, framework_info, launch,
-    refuse, reported, resources, spec_of, task,
+    refuse, reported, resources, spec_of, task, task_id,
 };
-use crate::{AgentMessage, AgentSpec, FrameworkReport, Input, Record, SchedulerEvent, TaskReport};
+use crate::{AgentMessage, AgentSpec, FrameworkReport, Input, SchedulerEvent, TaskReport};
 
 const TOTAL: &str = "cpus:4;mem:1024";
 
@@ -43,7 +45,8 @@ fn a_new_agent_is_admitted_durably_and_pinged() {
     let (agent, seen) = cluster.agent(TOTAL);
     assert_eq!(agent.id.as_str(), "master-S0");
     assert!(matches!(cluster.log.as_slice(),
-        [Record::AgentAdmitted { agent: one, .. }] if *one == agent.id));
+        [Op::ClusterCreated(_), Op::AgentIdsTaken(_), Op::AgentAdmitted(AgentAdmitted { agent: one, .. })]
+            if *one == agent.id));
     assert!(matches!(
         seen.to_agent(agent.link).as_slice(),
         [AgentMessage::Registered { ping_timeouts: 5, .. }]
@@ -70,11 +73,11 @@ fn an_agent_that_answers_no_ping_becomes_unreachable_with_its_tasks() {
         assert_eq!((made.state, made.reason), (state, Some(Reason::AgentRemoved)));
         assert!(made.unreachable_time.is_some());
         assert_eq!(failures(&seen, &scheduler), 1);
-        assert!(matches!(cluster.log.last(), Some(Record::AgentUnreachable { .. })));
+        assert!(matches!(cluster.log.last(), Some(Op::AgentUnreachable(_))));
         let view = cluster.view();
         assert!(view.agents.is_empty() && view.frameworks[0].tasks.is_empty());
         assert_eq!(view.unreachable_agents[0].0, agent.id);
-        assert_eq!(view.frameworks[0].unreachable_tasks[0].state, state);
+        assert_eq!(view.frameworks[0].unreachable_tasks[&task_id("t")].state, state);
         assert!(view.frameworks[0].used.is_empty());
     }
 }
@@ -170,32 +173,8 @@ fn a_task_that_ended_while_the_link_was_down_frees_its_resources_at_once() {
     cluster.register(Some(&agent.id), agent_spec(TOTAL), vec![ended], Vec::new());
     let view = cluster.view();
     assert!(view.agents[0].used.is_empty());
-    assert_eq!(view.frameworks[0].tasks[0].state, TaskState::TaskFailed, "not acknowledged yet");
-}
-
-#[test]
-fn a_master_that_restarts_learns_frameworks_and_tasks_from_agents() {
-    let mut before = Cluster::new();
-    let (scheduler, agent) = before.running(aware());
-    let mut cluster = Cluster::with(config(), before.log);
-    let task = still_there(&scheduler, TaskState::TaskRunning);
-    let report = FrameworkReport { id: scheduler.id.clone(), spec: aware() };
-    let (back, seen) =
-        cluster.register(Some(&agent.id), agent_spec(TOTAL), vec![task], vec![report]);
-    assert_eq!(back.id, agent.id);
-    assert!(seen.statuses().is_empty());
-    let view = cluster.view();
-    assert!(view.recovered_agents.is_empty());
-    assert!(view.frameworks[0].recovered && !view.frameworks[0].connected);
-    // A recovered framework is never timed out.
-    let beats = cluster.wait(seconds(60));
-    assert!(!beats.0.is_empty());
-    let (again, seen) = cluster.resubscribe(&scheduler.id, aware());
-    assert_eq!(again.id, scheduler.id);
-    assert_eq!(seen.offer().resources.unallocated(), resources("cpus:3;mem:896"));
-    let view = cluster.view();
-    assert_eq!(view.frameworks[0].tasks.len(), 1);
-    assert_eq!(view.frameworks[0].reregistered, None);
+    let task = view.frameworks[0].tasks.get(&task_id("t")).expect("it is not acknowledged yet");
+    assert_eq!(task.state, TaskState::TaskFailed);
 }
 
 #[test]
@@ -231,7 +210,7 @@ fn an_agent_that_unregisters_loses_its_tasks_for_everybody() {
     assert_eq!((made.state, made.reason), (TaskState::TaskLost, Some(Reason::AgentRemoved)));
     assert_eq!(failures(&seen, &scheduler), 1);
     assert!(cluster.view().agents.is_empty());
-    assert!(matches!(cluster.log.last(), Some(Record::AgentRemoved { .. })));
+    assert!(matches!(cluster.log.last(), Some(Op::AgentRemoved(_))));
     let restarted = Cluster::with(config(), cluster.log).view();
     assert!(restarted.recovered_agents.is_empty() && restarted.unreachable_agents.is_empty());
 }

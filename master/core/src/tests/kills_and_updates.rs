@@ -19,7 +19,7 @@ fn acknowledge(agent: &TestAgent, state: TaskState) -> SchedulerCall {
 }
 
 fn task_state(cluster: &mut Cluster) -> Option<TaskState> {
-    cluster.view().frameworks[0].tasks.first().map(|task| task.state)
+    cluster.view().frameworks[0].tasks.iter().next().map(|task| task.state)
 }
 
 fn setup() -> (Cluster, Scheduler, TestAgent) {
@@ -129,7 +129,7 @@ fn of_equal_states_in_a_row_the_last_status_is_remembered() {
     for state in [TaskState::TaskRunning, TaskState::TaskRunning, TaskState::TaskKilling] {
         cluster.update(&agent, &scheduler.id, "t", state);
     }
-    let task = cluster.view().frameworks[0].tasks[0].clone();
+    let task = cluster.view().frameworks[0].tasks.iter().next().cloned().expect("a task");
     let states: Vec<_> = task.statuses.iter().map(Status::state).collect();
     assert_eq!(states, [TaskState::TaskRunning, TaskState::TaskKilling]);
 }

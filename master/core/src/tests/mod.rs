@@ -2,9 +2,11 @@
 
 mod accept;
 mod agents;
+mod failover;
 mod kills_and_updates;
 mod offers;
 mod operators;
 mod random;
 mod reconcile;
+mod recovery;
 mod subscribe;

@@ -46,6 +46,7 @@ fn weights_are_positive_shift_offers_and_survive_a_restart() {
         (vec![(role("web"), 2.0)], true),
     ] {
         let felt = valid && weights[0].0 == role("web");
+        let weights = weights.into_iter().collect();
         let reply = ReplyTo(cluster.number());
         let caller = Caller::default();
         let seen = cluster.input(Input::UpdateWeights { caller, reply, weights });

@@ -15,7 +15,8 @@ use crate::testing::{
     resources, spec_in, spec_of, task, task_id, uuid,
 };
 use crate::{
-    AgentMessage, Filters, FrameworkSpec, Input, Offer, SchedulerCall, SchedulerEvent, TaskReport,
+    AgentMessage, Filters, FrameworkReport, FrameworkSpec, Input, Offer, SchedulerCall,
+    SchedulerEvent, TaskReport,
 };
 
 const STEPS: usize = 300;
@@ -30,6 +31,8 @@ struct Model {
     offers: BTreeMap<OfferId, Arc<Offer>>,
     /// What runs, by agent: framework, id, resources. Only what an agent was told to run.
     running: BTreeMap<AgentId, BTreeMap<(FrameworkId, String), Resources>>,
+    /// What each framework said of itself, as agents remember it.
+    frameworks: BTreeMap<FrameworkId, FrameworkSpec>,
     tasks: u32,
     launched: usize,
 }
@@ -79,13 +82,17 @@ impl Model {
         own.cloned().collect()
     }
 
-    fn reports(&self, agent: &AgentId) -> Vec<TaskReport> {
-        let running = self.running.get(agent).into_iter().flatten();
-        running
-            .map(|((framework, id), held)| {
-                reported(framework, id, &held.to_string(), TaskState::TaskRunning)
-            })
-            .collect()
+    fn reports(&self, agent: &AgentId) -> (Vec<TaskReport>, Vec<FrameworkReport>) {
+        let running = || self.running.get(agent).into_iter().flatten();
+        let tasks = running().map(|((framework, id), held)| {
+            reported(framework, id, &held.to_string(), TaskState::TaskRunning)
+        });
+        let frameworks: BTreeSet<_> = running().map(|((framework, _), _)| framework).collect();
+        let report = |id: &FrameworkId| FrameworkReport {
+            id: id.clone(),
+            spec: self.frameworks[id].clone(),
+        };
+        (tasks.collect(), frameworks.into_iter().map(report).collect())
     }
 }
 
@@ -118,6 +125,7 @@ impl History {
             80..84 => self.call(SchedulerCall::Revive { roles: Vec::new() }),
             84..86 => self.call(SchedulerCall::Suppress { roles: Vec::new() }),
             86 => self.teardown(),
+            89 => self.kill_master(),
             87..89 => self.call(SchedulerCall::Reconcile { tasks: Vec::new() }),
             _ => {
                 let pause = Duration::from_millis(self.rng.random_range(0..3_000));
@@ -135,6 +143,7 @@ impl History {
             _ => spec_in("eng/web"),
         };
         let (scheduler, seen) = self.cluster.subscribe(spec.clone());
+        self.model.frameworks.insert(scheduler.id.clone(), spec.clone());
         self.model.schedulers.push((scheduler, spec));
         seen
     }
@@ -179,11 +188,11 @@ impl History {
     fn agent_returns(&mut self) -> Seen {
         let Some(at) = self.pick(self.model.agents.len()) else { return Seen::default() };
         let id = self.model.agents[at].0.id.clone();
-        let reports = self.model.reports(&id);
+        let (tasks, frameworks) = self.model.reports(&id);
         let offered = |offer: &Arc<Offer>| offer.agent == id;
         self.model.offers.retain(|_, offer| !offered(offer));
         let spec = agent_spec(TOTAL);
-        let (agent, seen) = self.cluster.register(Some(&id), spec, reports, Vec::new());
+        let (agent, seen) = self.cluster.register(Some(&id), spec, tasks, frameworks);
         for message in seen.to_agent(agent.link) {
             if let AgentMessage::Registered { removed_frameworks, .. } = message
                 && let Some(running) = self.model.running.get_mut(&id)
@@ -297,6 +306,16 @@ impl History {
         let Some(at) = self.pick(self.model.schedulers.len()) else { return Seen::default() };
         let scheduler = self.model.schedulers[at].0.clone();
         self.try_call(&scheduler, call)
+    }
+
+    /// Everybody has to come back by themselves; what runs, runs on.
+    fn kill_master(&mut self) -> Seen {
+        self.cluster.restart();
+        self.model.offers.clear();
+        for (_, connected) in &mut self.model.agents {
+            *connected = false;
+        }
+        Seen::default()
     }
 
     fn teardown(&mut self) -> Seen {

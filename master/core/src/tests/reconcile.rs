@@ -66,7 +66,7 @@ fn implicit_answers_cover_all_that_is_live_or_unacknowledged() {
     cluster.update(&agent, &scheduler.id, "t", TaskState::TaskFinished);
     let made = cluster.call(&scheduler, implicit()).made();
     assert_eq!(made.state, TaskState::TaskFinished);
-    let last = report("t", TaskState::TaskFinished).raw;
+    let last = report("t", TaskState::TaskFinished).kept;
     assert_eq!(made.details, Some(last), "what else is known is repeated");
 }
 

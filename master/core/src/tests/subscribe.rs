@@ -8,16 +8,10 @@ use meros_proto::v1;
 use meros_proto::v1::framework_info::capability::Type;
 
 use crate::testing::{Cluster, aware, config, decline, framework_info, spec_of};
-use crate::{
-    Answer, Call, Config, FrameworkSpec, Input, Refusal, ReplyTo, SchedulerCall, SchedulerEvent,
-};
+use crate::{Answer, Call, Config, Input, Refusal, ReplyTo, SchedulerCall, SchedulerEvent};
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
-}
-
-fn with_timeout(seconds: f64) -> FrameworkSpec {
-    spec_of(&v1::FrameworkInfo { failover_timeout: Some(seconds), ..framework_info(&[]) })
 }
 
 #[test]
@@ -65,21 +59,6 @@ fn refusals_do_not_outlive_a_stream() {
     assert!(declined.offers().is_empty());
     let (_, seen) = cluster.resubscribe(&scheduler.id, aware());
     assert_eq!(seen.offers().len(), 1);
-}
-
-#[test]
-fn a_disconnected_framework_has_its_failover_timeout_to_come_back() {
-    for (timeout, away, back) in [(60.0, 59, true), (60.0, 61, false), (0.0, 0, false)] {
-        let mut cluster = Cluster::new();
-        let (scheduler, _) = cluster.subscribe(with_timeout(timeout));
-        cluster.input(Input::StreamClosed { stream: scheduler.stream });
-        cluster.wait(seconds(away));
-        assert_eq!(cluster.view().frameworks.len(), usize::from(back), "{timeout} s");
-        let (again, seen) = cluster.resubscribe(&scheduler.id, with_timeout(timeout));
-        let error = seen.error(again.stream);
-        let expected = (!back).then(|| "Framework has been removed".to_owned());
-        assert_eq!(error, expected, "away for {away} s of {timeout} s");
-    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! An AgentInfo as the core knows it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use bytes::Bytes;
 use meros_proto::attributes::Attributes;
 use meros_proto::ids::{AgentId, ExecutorId, FrameworkId, IdError, TaskId};
@@ -43,6 +45,8 @@ impl AgentSpec {
         capabilities: Vec<String>,
     ) -> Result<Self, AgentError> {
         let port = u16::try_from(info.port()).map_err(|_| AgentError::Port(info.port()))?;
+        // The agent learns its id by registering: that alone is no change of what it is.
+        let described = v1::AgentInfo { id: None, ..info.clone() };
         Ok(Self {
             hostname: info.hostname().into(),
             port,
@@ -52,8 +56,14 @@ impl AgentSpec {
             resources: Resources::from_protos(&info.resources)?,
             attributes: Attributes::from_protos(&info.attributes)
                 .map_err(|error| AgentError::Attributes(error.to_string()))?,
-            raw: Bytes::from(wire::encode(Encoding::Protobuf, info)),
+            raw: Bytes::from(wire::encode(Encoding::Protobuf, &described)),
         })
+    }
+
+    /// The address under which it is reached, as its `pid` says it.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        let (_, address) = self.pid.rsplit_once('@')?;
+        Some(address.parse::<SocketAddr>().ok()?.ip())
     }
 
     /// The id that the agent of `info` was given before, if any.
@@ -83,7 +93,7 @@ impl TaskReport {
     pub fn from_proto(
         framework: FrameworkId,
         task: &v1::TaskInfo,
-        raw: Bytes,
+        raw: &[u8],
         latest: v1::TaskState,
         status: Option<StatusReport>,
     ) -> Result<Self, AgentError> {
@@ -102,7 +112,8 @@ impl TaskReport {
             resources,
             state: latest,
             status: status.map(Box::new),
-            raw,
+            // The message that it came in holds all of the agent's tasks, and is to go.
+            raw: Bytes::copy_from_slice(raw),
         })
     }
 }

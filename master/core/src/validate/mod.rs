@@ -2,7 +2,7 @@
 //!
 //! The shell calls this on its own threads, before an input enters the inbox: the state machine
 //! itself never sees a message. Checks against what is offered or running are in
-//! `accept.rs`, those against the configuration in `subscribe.rs`.
+//! `offers/accept.rs`, those against the configuration in `frameworks/subscribe.rs`.
 
 mod agent;
 mod check;

@@ -1,18 +1,26 @@
 //! Agent objects, called slaves there, and `/slaves`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use meros_master_core::{AgentView, RecoveredAgent, Snapshot};
 use meros_proto::resources::{ReservationFormat, Resources};
 use meros_proto::v1;
+use prost::Message;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::api::legacy::encoded;
 use crate::api::legacy::resources::ByName;
 use crate::api::legacy::sequence::Sequence;
 use crate::api::wire;
 
-/// An agent, decoded when it is written.
+/// `AgentInfo.attributes`.
+const ATTRIBUTES: u32 = 5;
+/// `AgentInfo.domain`.
+const DOMAIN: u32 = 10;
+
+/// An agent, read when it is written.
 pub(super) struct AgentObject<'a> {
     agent: &'a AgentView,
     /// With the resources as messages beside the sums.
@@ -26,7 +34,7 @@ struct Fields<'a> {
     port: u16,
     attributes: Attributes<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    domain: Option<&'a v1::DomainInfo>,
+    domain: Option<v1::DomainInfo>,
     pid: &'a str,
     registered_time: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,9 +64,12 @@ struct Full {
 impl Serialize for AgentObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (agent, spec) = (self.agent, &self.agent.spec);
-        let info: v1::AgentInfo = wire::kept(&spec.raw);
         let reserved = spec.resources.reservations();
-        let unreserved = spec.resources.unreserved();
+        // Mostly nothing is reserved, and then nothing is to be taken apart.
+        let unreserved = match reserved.is_empty() {
+            true => Cow::Borrowed(&spec.resources),
+            false => Cow::Owned(spec.resources.unreserved()),
+        };
         let as_messages = |resources: &Resources| resources.to_protos(ReservationFormat::Legacy);
         let full = self.full.then(|| Full {
             reserved_resources_full: reserved
@@ -73,8 +84,8 @@ impl Serialize for AgentObject<'_> {
             id: agent.id.as_str(),
             hostname: &spec.hostname,
             port: spec.port,
-            attributes: Attributes(&info.attributes),
-            domain: info.domain.as_ref(),
+            attributes: Attributes(&spec.raw),
+            domain: encoded::bytes(&spec.raw, DOMAIN).map(decoded),
             pid: &spec.pid,
             registered_time: agent.registered.as_secs_f64(),
             reregistered_time: agent.reregistered.map(|time| time.as_secs_f64()),
@@ -88,7 +99,7 @@ impl Serialize for AgentObject<'_> {
             unreserved_resources: ByName(&unreserved),
             active: agent.active,
             connected: agent.connected,
-            deactivated: false,
+            deactivated: !agent.activity.is_active(),
             version: &spec.version,
             capabilities: &spec.capabilities,
             full,
@@ -97,13 +108,13 @@ impl Serialize for AgentObject<'_> {
     }
 }
 
-/// Attributes as an object: numbers for scalars, text for all else.
-struct Attributes<'a>(&'a [v1::Attribute]);
+/// Attributes of an encoded AgentInfo as an object: numbers for scalars, text for all else.
+struct Attributes<'a>(&'a [u8]);
 
 impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for attribute in self.0 {
+        for attribute in encoded::all_bytes(self.0, ATTRIBUTES).map(decoded::<v1::Attribute>) {
             let name = attribute.name();
             if let Some(scalar) = &attribute.scalar {
                 map.serialize_entry(name, &scalar.value())?;
@@ -119,6 +130,10 @@ impl Serialize for Attributes<'_> {
         }
         map.end()
     }
+}
+
+fn decoded<T: Message + Default>(encoded: &[u8]) -> T {
+    T::decode(encoded).unwrap_or_default()
 }
 
 fn range(range: &v1::value::Range) -> String {

@@ -82,9 +82,9 @@ impl Serialize for FrameworkObject<'_> {
             principal: spec.principal.as_deref(),
             role: spec.roles.first().filter(|_| !multi_role).map(|role| role.as_str()),
             roles: multi_role.then(|| spec.roles.iter().map(|role| role.as_str()).collect()),
-            tasks: self.list(&framework.tasks),
-            unreachable_tasks: self.list(&framework.unreachable_tasks),
-            completed_tasks: self.list(&framework.completed_tasks),
+            tasks: self.list(framework.tasks.iter()),
+            unreachable_tasks: self.list(framework.unreachable_tasks.values()),
+            completed_tasks: self.list(framework.completed_tasks.iter()),
             offers: Sequence(framework.offers.iter().map(|offer| OfferObject::new(offer))),
             executors: tasks::executors(framework.tasks.iter().map(Arc::as_ref)),
             labels,
@@ -94,9 +94,12 @@ impl Serialize for FrameworkObject<'_> {
 }
 
 impl<'a> FrameworkObject<'a> {
-    fn list(&self, tasks: &'a [Arc<Task>]) -> impl Serialize + use<'a> {
+    fn list<T>(&self, tasks: T) -> impl Serialize + use<'a, T>
+    where
+        T: Iterator<Item = &'a Arc<Task>> + Clone,
+    {
         let viewer = self.viewer;
-        let seen = tasks.iter().map(Arc::as_ref).filter(move |task| viewer.sees_task(task));
+        let seen = tasks.map(Arc::as_ref).filter(move |task| viewer.sees_task(task));
         Sequence(seen.map(TaskObject))
     }
 }

@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
-use meros_master_core::{Snapshot, Task};
+use meros_master_core::Snapshot;
 use meros_proto::resources::Resources;
 use meros_proto::v1::TaskState;
 
@@ -108,9 +107,12 @@ fn frameworks(snapshot: &Snapshot, put: &mut impl FnMut(&str, f64)) {
 }
 
 fn tasks(snapshot: &Snapshot, put: &mut impl FnMut(&str, f64)) {
-    let live = || snapshot.frameworks.iter().flat_map(|framework| &framework.tasks);
-    let in_state =
-        |state: TaskState| live().filter(|task: &&Arc<Task>| task.state == state).count() as f64;
+    // One look at each task: there are many.
+    let mut counts = BTreeMap::new();
+    for task in snapshot.frameworks.iter().flat_map(|framework| framework.tasks.iter()) {
+        *counts.entry(task.state as i32).or_insert(0_u64) += 1;
+    }
+    let in_state = |state: TaskState| counts.get(&(state as i32)).copied().unwrap_or(0) as f64;
     let unreachable: usize =
         snapshot.frameworks.iter().map(|framework| framework.unreachable_tasks.len()).sum();
     put("master/tasks_staging", in_state(TaskState::TaskStaging));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use meros_proto::resources::{Ranges, Resource, Resources, Scalar, Set, Value};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use meros_proto::resources::{Name, Ranges, Resource, Resources, Scalar, Set, Value};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 
 /// Resources as an object: `cpus`, `gpus`, `mem` and `disk` always, others when there are some;
 /// ranges as text. What is revocable stands under a name of its own, `cpus_revocable`.
@@ -20,6 +21,9 @@ enum Sum {
 
 impl Serialize for ByName<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(usual) = Usual::of(self.0) {
+            return usual.serialize(serializer);
+        }
         let sums = sums(self.0);
         let mut map = serializer.serialize_map(Some(sums.len()))?;
         for (name, sum) in &sums {
@@ -30,6 +34,48 @@ impl Serialize for ByName<'_> {
             }
         }
         map.end()
+    }
+}
+
+/// Amounts of the usual names, and perhaps ports: what almost all agents and tasks have.
+#[derive(Serialize, Default)]
+struct Usual<'a> {
+    cpus: f64,
+    disk: f64,
+    gpus: f64,
+    mem: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ports: Option<AsText<'a>>,
+}
+
+struct AsText<'a>(&'a Ranges);
+
+impl Serialize for AsText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+impl<'a> Usual<'a> {
+    /// `None`: there is more to be said.
+    fn of(resources: &'a Resources) -> Option<Self> {
+        let [mut cpus, mut disk, mut gpus, mut mem] = [Scalar::ZERO; 4];
+        let mut ports = None;
+        for resource in resources.iter() {
+            match (resource.name(), resource.value()) {
+                _ if resource.is_revocable() => return None,
+                (Name::Cpus, Value::Scalar(amount)) => cpus += *amount,
+                (Name::Disk, Value::Scalar(amount)) => disk += *amount,
+                (Name::Gpus, Value::Scalar(amount)) => gpus += *amount,
+                (Name::Mem, Value::Scalar(amount)) => mem += *amount,
+                (Name::Ports, Value::Ranges(ranges)) if ports.is_none() => {
+                    ports = Some(AsText(ranges));
+                }
+                _ => return None,
+            }
+        }
+        let [cpus, disk, gpus, mem] = [cpus, disk, gpus, mem].map(Scalar::as_f64);
+        Some(Self { cpus, disk, gpus, mem, ports })
     }
 }
 
@@ -74,6 +120,14 @@ mod tests {
             (
                 "cpus:1;cpus(web):2;bugs:{a,b}",
                 r#"{"bugs":"{a, b}","cpus":3.0,"disk":0.0,"gpus":0.0,"mem":0.0}"#,
+            ),
+            (
+                "cpus:1;cpus(web):2;ports:[1-2];mem:1",
+                r#"{"cpus":3.0,"disk":0.0,"gpus":0.0,"mem":1.0,"ports":"[1-2]"}"#,
+            ),
+            (
+                "ports:[1-2];ports(web):[3-4,9-9]",
+                r#"{"cpus":0.0,"disk":0.0,"gpus":0.0,"mem":0.0,"ports":"[1-4, 9-9]"}"#,
             ),
         ] {
             let resources =

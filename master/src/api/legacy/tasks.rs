@@ -1,22 +1,23 @@
-//! Task objects, and `/tasks`.
+//! Task objects.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use meros_master_core::{FrameworkView, Snapshot, Status, Task};
 use meros_proto::resources::Resources;
 use meros_proto::v1;
-use meros_shell::http::Query;
+use prost::Message;
 use serde::Serialize;
 use serde::ser::Serializer;
 
+use crate::api::legacy::container_status::ContainerStatus;
+use crate::api::legacy::encoded::{self, Value};
+use crate::api::legacy::labels::LabelList;
 use crate::api::legacy::resources::ByName;
-use crate::api::legacy::sequence::Sequence;
-use crate::api::legacy::view::Viewer;
 use crate::api::wire;
 
-/// A task, decoded when it is written.
+/// A task, read when it is written.
 pub(super) struct TaskObject<'a>(pub(super) &'a Task);
 
 #[derive(Serialize)]
@@ -32,25 +33,59 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<String, f64>,
     role: &'a str,
-    statuses: Vec<StatusObject>,
+    statuses: Statuses<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    labels: Vec<v1::Label>,
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "LabelList::is_empty")]
+    labels: LabelList<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    discovery: Option<Box<v1::DiscoveryInfo>>,
+    discovery: Option<Decoded<'a, v1::DiscoveryInfo>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<Box<v1::ContainerInfo>>,
+    container: Option<Decoded<'a, v1::ContainerInfo>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    health_check: Option<Box<v1::HealthCheck>>,
+    health_check: Option<Decoded<'a, v1::HealthCheck>>,
+}
+
+/// What is shown of an encoded `v1::TaskInfo`, still encoded.
+#[derive(Default)]
+struct Shown<'a> {
+    command: Option<&'a [u8]>,
+    labels: LabelList<'a>,
+    discovery: Option<Decoded<'a, v1::DiscoveryInfo>>,
+    container: Option<Decoded<'a, v1::ContainerInfo>>,
+    health_check: Option<Decoded<'a, v1::HealthCheck>>,
+    has_limits: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of(task: &'a [u8]) -> Self {
+        let mut shown = Self::default();
+        for field in encoded::Fields::of(task) {
+            let (number, Value::Bytes(bytes)) = field else { continue };
+            match number {
+                // The executor's command counts when the task has none.
+                5 => shown.command = shown.command.or(encoded::bytes(bytes, 7)),
+                7 => shown.command = Some(bytes),
+                8 => shown.health_check = Some(Decoded::new(bytes)),
+                9 => shown.container = Some(Decoded::new(bytes)),
+                10 => shown.labels = LabelList::of(bytes),
+                11 => shown.discovery = Some(Decoded::new(bytes)),
+                15 => shown.has_limits = true,
+                _ => {}
+            }
+        }
+        shown
+    }
 }
 
 impl Serialize for TaskObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let task = self.0;
-        let info: v1::TaskInfo = wire::kept(&task.raw);
-        let of_executor = info.executor.as_ref().and_then(|executor| executor.command.as_ref());
-        let command = info.command.as_ref().or(of_executor);
+        let shown = Shown::of(&task.raw);
+        let limits = match shown.has_limits {
+            true => wire::kept::<v1::TaskInfo>(&task.raw).limits,
+            false => BTreeMap::new(),
+        };
         Fields {
             id: task.id.as_str(),
             name: &task.name,
@@ -59,16 +94,31 @@ impl Serialize for TaskObject<'_> {
             slave_id: task.agent.as_str(),
             state: task.state.as_str_name(),
             resources: ByName(&task.resources),
-            limits: info.limits.iter().map(|(name, limit)| (name.clone(), limit.value())).collect(),
+            limits: limits.into_iter().map(|(name, limit)| (name, limit.value())).collect(),
             role: task.role.as_str(),
-            statuses: task.statuses.iter().map(StatusObject::new).collect(),
-            user: command.and_then(|command| command.user.clone()),
-            labels: labels(info.labels),
-            discovery: info.discovery,
-            container: info.container,
-            health_check: info.health_check,
+            statuses: Statuses(&task.statuses),
+            user: shown.command.and_then(|command| encoded::bytes(command, 5)).map(encoded::text),
+            labels: shown.labels,
+            discovery: shown.discovery,
+            container: shown.container,
+            health_check: shown.health_check,
         }
         .serialize(serializer)
+    }
+}
+
+/// A message that is decoded when it is written.
+struct Decoded<'a, T>(&'a [u8], PhantomData<fn() -> T>);
+
+impl<'a, T> Decoded<'a, T> {
+    fn new(encoded: &'a [u8]) -> Self {
+        Self(encoded, PhantomData)
+    }
+}
+
+impl<T: Message + Default + Serialize> Serialize for Decoded<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        T::decode(self.0).unwrap_or_default().serialize(serializer)
     }
 }
 
@@ -77,28 +127,50 @@ pub(super) fn labels(labels: Option<v1::Labels>) -> Vec<v1::Label> {
     labels.map(|labels| labels.labels).unwrap_or_default()
 }
 
+struct Statuses<'a>(&'a [Status]);
+
+impl Serialize for Statuses<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(StatusObject::new))
+    }
+}
+
 #[derive(Serialize)]
-struct StatusObject {
+struct StatusObject<'a> {
     state: &'static str,
     timestamp: f64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    labels: Vec<v1::Label>,
+    #[serde(skip_serializing_if = "LabelList::is_empty")]
+    labels: LabelList<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    container_status: Option<v1::ContainerStatus>,
+    container_status: Option<ContainerStatus<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthy: Option<bool>,
 }
 
-impl StatusObject {
-    fn new(status: &Status) -> Self {
-        let message = wire::task_status(status);
-        Self {
+impl<'a> StatusObject<'a> {
+    fn new(status: &'a Status) -> Self {
+        let details = match status {
+            Status::Forwarded { raw, .. } => Some(raw),
+            Status::Made(made) => made.details.as_ref(),
+        };
+        let mut object = Self {
             state: status.state().as_str_name(),
             timestamp: status.timestamp().as_secs_f64(),
-            labels: labels(message.labels),
-            container_status: message.container_status,
-            healthy: message.healthy,
+            labels: LabelList::default(),
+            container_status: None,
+            healthy: None,
+        };
+        for field in details.into_iter().flat_map(|details| encoded::Fields::of(details)) {
+            match field {
+                (8, Value::Number(healthy)) => object.healthy = Some(healthy != 0),
+                (12, Value::Bytes(labels)) => object.labels = LabelList::of(labels),
+                (13, Value::Bytes(status)) => {
+                    object.container_status = Some(ContainerStatus(status));
+                }
+                _ => {}
+            }
         }
+        object
     }
 }
 
@@ -141,59 +213,6 @@ impl ExecutorObject {
     }
 }
 
-/// Which tasks are wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
-    framework: Option<String>,
-    task: Option<String>,
-    oldest_first: bool,
-    offset: usize,
-    /// `None`: all.
-    limit: Option<usize>,
-}
-
-impl Page {
-    /// Reads the query of `/tasks`. A negative limit means all.
-    pub(super) fn from_query(query: &Query) -> Result<Self, String> {
-        let number = |name: &str, default: i64| match query.filled(name) {
-            None => Ok(default),
-            Some(text) => {
-                text.parse::<i64>().map_err(|_| format!("Failed to parse '{name}': '{text}'"))
-            }
-        };
-        let oldest_first = match query.filled("order") {
-            None | Some("des") => false,
-            Some("asc") => true,
-            Some(other) => return Err(format!("'order' must be 'asc' or 'des', not '{other}'")),
-        };
-        Ok(Self {
-            framework: query.filled("framework_id").map(str::to_owned),
-            task: query.filled("task_id").map(str::to_owned),
-            oldest_first,
-            offset: usize::try_from(number("offset", 0)?).unwrap_or(0),
-            limit: usize::try_from(number("limit", 100)?).ok(),
-        })
-    }
-
-    fn of<'a>(&self, snapshot: &'a Snapshot, viewer: &Viewer<'_>) -> Vec<&'a Task> {
-        let wanted = |wanted: &Option<String>, id: &str| wanted.as_ref().is_none_or(|w| w == id);
-        let mut tasks: Vec<&Task> = everywhere(snapshot)
-            .filter(|framework| wanted(&self.framework, framework.id.as_str()))
-            .filter(|framework| viewer.sees_framework(framework))
-            .flat_map(all_tasks)
-            .filter(|task| wanted(&self.task, task.id.as_str()) && viewer.sees_task(task))
-            .collect();
-        let first_heard =
-            |task: &&Task| (task.statuses.first().map(Status::timestamp), task.id.clone());
-        if self.oldest_first {
-            tasks.sort_by_cached_key(first_heard);
-        } else {
-            tasks.sort_by_cached_key(|task| Reverse(first_heard(task)));
-        }
-        tasks.into_iter().skip(self.offset).take(self.limit.unwrap_or(usize::MAX)).collect()
-    }
-}
-
 /// All frameworks, the removed ones last.
 pub(super) fn everywhere(snapshot: &Snapshot) -> impl Iterator<Item = &FrameworkView> + Clone {
     snapshot.frameworks.iter().chain(snapshot.completed_frameworks.iter().map(Arc::as_ref))
@@ -204,27 +223,99 @@ pub(super) fn all_tasks(framework: &FrameworkView) -> impl Iterator<Item = &Task
     framework
         .tasks
         .iter()
-        .chain(&framework.unreachable_tasks)
-        .chain(&framework.completed_tasks)
+        .chain(framework.unreachable_tasks.values())
+        .chain(framework.completed_tasks.iter())
         .map(Arc::as_ref)
 }
 
-/// `/tasks`.
-pub(super) struct Tasks<'a>(Vec<&'a Task>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meros_master_core::{LaunchTask, StatusReport};
+    use meros_proto::ids::{AgentId, FrameworkId};
+    use meros_proto::resources::Role;
+    use meros_proto::wire::{self as messages, Encoding};
 
-impl<'a> Tasks<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, viewer: &Viewer<'_>, page: &Page) -> Self {
-        Self(page.of(snapshot, viewer))
+    fn message<T: messages::Wire>(json: serde_json::Value) -> T {
+        messages::decode(Encoding::Json, json.to_string().as_bytes()).expect("a complete message")
     }
-}
 
-impl Serialize for Tasks<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Body<T> {
-            tasks: T,
+    fn task(info: &v1::TaskInfo, status: &v1::TaskStatus) -> Task {
+        let spec = LaunchTask::from_proto(info).spec.expect("a valid task");
+        let status = StatusReport::from_proto(status, Default::default()).expect("a valid status");
+        Task {
+            id: spec.id,
+            name: spec.name,
+            framework: FrameworkId::parse("c-0000").expect("a valid id"),
+            agent: AgentId::parse("c-S0").expect("a valid id"),
+            executor: spec.executor,
+            role: Role::star(),
+            resources: spec.resources,
+            state: status.state,
+            statuses: vec![Status::Forwarded {
+                state: status.state,
+                timestamp: status.timestamp,
+                raw: status.kept,
+            }],
+            raw: spec.raw,
         }
-        let tasks = Sequence(self.0.iter().map(|task| TaskObject(task)));
-        Body { tasks }.serialize(serializer)
+    }
+
+    #[test]
+    fn what_is_shown_of_a_task_is_what_its_messages_say() {
+        let labels = serde_json::json!([{"key": "a", "value": "1"}, {"key": "b"}]);
+        let wanted = serde_json::json!({
+            "name": "n", "task_id": {"value": "t"}, "agent_id": {"value": "c-S0"},
+            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.5}}],
+            "limits": {"cpus": {"value": 2.0}},
+            "command": {"value": "true", "user": "somebody"},
+            "labels": {"labels": labels},
+            "discovery": {"visibility": "CLUSTER", "name": "d"},
+            "container": {"type": "MESOS", "hostname": "h"},
+            "health_check": {"type": "TCP", "tcp": {"port": 80}},
+        });
+        let info: v1::TaskInfo = message(wanted);
+        let status: v1::TaskStatus = message(serde_json::json!({
+            "task_id": {"value": "t"}, "state": "TASK_RUNNING", "timestamp": 1.5,
+            "healthy": false, "labels": {"labels": labels},
+            "container_status": {"container_id": {"value": "c"}},
+        }));
+        let task = task(&info, &status);
+        let shown = serde_json::to_value(TaskObject(&task)).expect("it is JSON");
+        for (field, value) in [
+            ("discovery", serde_json::to_value(&info.discovery)),
+            ("container", serde_json::to_value(&info.container)),
+            ("health_check", serde_json::to_value(&info.health_check)),
+            ("labels", Ok(labels.clone())),
+            ("limits", Ok(serde_json::json!({"cpus": 2.0}))),
+            ("user", Ok("somebody".into())),
+            ("executor_id", Ok("".into())),
+            ("state", Ok("TASK_RUNNING".into())),
+        ] {
+            assert_eq!(shown[field], value.expect("it is JSON"), "{field}");
+        }
+        assert_eq!(
+            shown["statuses"],
+            serde_json::json!([{
+                "state": "TASK_RUNNING", "timestamp": 1.5, "healthy": false, "labels": labels,
+                "container_status": {"container_id": {"value": "c"}},
+            }])
+        );
+    }
+
+    #[test]
+    fn the_user_of_a_task_with_an_executor_is_the_executors() {
+        let info: v1::TaskInfo = message(serde_json::json!({
+            "name": "n", "task_id": {"value": "t"}, "agent_id": {"value": "c-S0"},
+            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.5}}],
+            "executor": {"executor_id": {"value": "e"}, "command": {"value": "x", "user": "other"}},
+        }));
+        let status: v1::TaskStatus =
+            message(serde_json::json!({"task_id": {"value": "t"}, "state": "TASK_STARTING"}));
+        let shown = serde_json::to_value(TaskObject(&task(&info, &status))).expect("it is JSON");
+        assert_eq!((&shown["user"], &shown["executor_id"]), (&"other".into(), &"e".into()));
+        for absent in ["labels", "limits", "discovery", "container", "health_check"] {
+            assert!(shown.get(absent).is_none(), "{absent}");
+        }
     }
 }

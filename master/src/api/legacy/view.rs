@@ -1,5 +1,7 @@
 //! Which views there are, what they may be narrowed to, and who renders them.
 
+use std::sync::atomic::Ordering;
+
 use meros_master_core::{FrameworkView, Snapshot, Task};
 use meros_plugin_api::authz::{Action, Object};
 use meros_proto::caller::Caller;
@@ -7,7 +9,7 @@ use meros_proto::wire::Encoding;
 use meros_shell::http::Query;
 use serde::Serialize;
 
-use crate::api::legacy::{agents, frameworks, metrics, roles, state, summary, tasks};
+use crate::api::legacy::{agents, frameworks, metrics, roles, state, summary, task_page};
 use crate::api::respond::Rendered;
 use crate::api::views::{Source, Wanted};
 use crate::api::{Authorization, operator};
@@ -25,7 +27,7 @@ pub(crate) enum View {
     /// `/frameworks`, all or one.
     Frameworks(Option<String>),
     /// `/tasks`, page by page.
-    Tasks(tasks::Page),
+    Tasks(task_page::Page),
     /// `/roles`.
     Roles,
     /// `/weights`.
@@ -54,7 +56,7 @@ impl View {
     /// # Errors
     /// What is wrong with the query.
     pub(crate) fn tasks(query: &Query) -> Result<Self, String> {
-        tasks::Page::from_query(query).map(Self::Tasks)
+        task_page::Page::from_query(query).map(Self::Tasks)
     }
 }
 
@@ -64,7 +66,12 @@ pub(super) struct Viewer<'a> {
     authorization: &'a Authorization,
 }
 
-impl Viewer<'_> {
+impl<'a> Viewer<'a> {
+    /// Whoever `caller` is, under these rules.
+    pub(super) fn new(caller: &'a Caller, authorization: &'a Authorization) -> Self {
+        Self { caller, authorization }
+    }
+
     pub(super) fn sees_framework(&self, framework: &FrameworkView) -> bool {
         let object = Object::Framework(framework.id.as_str());
         self.authorization.authorize(self.caller, Action::ViewFramework, object)
@@ -82,17 +89,26 @@ impl Viewer<'_> {
 
 /// Renders a view of a snapshot. May take long: call it where nobody waits for the thread.
 pub(crate) fn render(source: &Source, snapshot: &Snapshot, wanted: &Wanted) -> Rendered {
-    let viewer = &Viewer { caller: &wanted.viewer, authorization: &source.authorization };
+    let viewer = &Viewer::new(&wanted.viewer, &source.authorization);
     let identity = &*source.identity;
     let numbers = || metrics::numbers(snapshot, &source.counters);
     let text = match &wanted.view {
-        View::State => json(&state::State::new(identity, snapshot, viewer)),
+        View::State => {
+            // About as long as the last time: growing by doubling would move all of it.
+            let last = source.state_bytes.load(Ordering::Relaxed);
+            let text = json_into(
+                Vec::with_capacity(last + last / 16),
+                &state::State::new(identity, snapshot, viewer),
+            );
+            source.state_bytes.store(text.len(), Ordering::Relaxed);
+            text
+        }
         View::StateSummary => json(&summary::Summary::new(identity, snapshot, viewer)),
         View::Slaves(only) => json(&agents::Slaves::new(snapshot, only.as_deref())),
         View::Frameworks(only) => {
             json(&frameworks::Frameworks::new(snapshot, viewer, only.as_deref()))
         }
-        View::Tasks(page) => json(&tasks::Tasks::new(snapshot, viewer, page)),
+        View::Tasks(page) => json(&task_page::Tasks::new(snapshot, viewer, page)),
         View::Roles => json(&roles::Roles::new(snapshot, viewer)),
         View::Weights => json(&roles::weights(snapshot, viewer)),
         View::MetricsSnapshot => json(&numbers()),
@@ -113,5 +129,11 @@ pub(crate) fn flags(identity: &Identity) -> Vec<u8> {
 }
 
 fn json<T: Serialize>(view: &T) -> Vec<u8> {
-    serde_json::to_vec(view).expect("views have text keys, and floats of any value are written")
+    json_into(Vec::new(), view)
+}
+
+pub(super) fn json_into<T: Serialize>(mut text: Vec<u8>, view: &T) -> Vec<u8> {
+    serde_json::to_writer(&mut text, view)
+        .expect("views have text keys, and floats of any value are written");
+    text
 }

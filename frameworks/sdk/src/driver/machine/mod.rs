@@ -68,6 +68,9 @@ pub struct Machine {
     /// A stream that is left for one that describes the framework as it is now.
     leaving: Option<Leaving>,
     ever_subscribed: bool,
+    /// Until then a SUBSCRIBE that was given up may still reach a master, and take the place of a
+    /// later one.
+    strays_until: Mono,
     /// Subscriptions in a row that were lost sooner than an election takes.
     short_lived: u32,
     rng: StdRng,
@@ -143,6 +146,7 @@ impl Machine {
             described_after: 0,
             leaving: None,
             ever_subscribed: false,
+            strays_until: now.mono,
             short_lived: 0,
             rng: StdRng::seed_from_u64(seed),
             options,

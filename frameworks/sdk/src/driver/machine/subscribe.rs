@@ -79,7 +79,7 @@ impl Machine {
         message: String,
         out: &mut Out,
     ) {
-        if opening.rivals && means_failed_over(&message) {
+        if (opening.rivals || now < self.strays_until) && means_failed_over(&message) {
             opening.hunt = Hunt::first(now);
             return self.not_opened(now, opening, "a request of our own took its place", out);
         }

@@ -1,5 +1,7 @@
 //! Events of a stream, its watchdog, and its end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use meros_proto::time::Mono;
 use meros_proto::v1::scheduler::{self, call};
@@ -9,6 +11,10 @@ use super::{Effect, Machine, Opening, Out, State, Subscription};
 use crate::driver::event::{CallFailed, Event};
 use crate::driver::hunt::Hunt;
 use crate::driver::interpret::{Heard, interpret, means_failed_over, means_removed};
+
+/// How long a request may lie in the network after this side gave it up: so long Linux tries to get
+/// rid of what a closed socket still has to send, and somewhat longer.
+const STRAYS_FOR: Duration = Duration::from_secs(150);
 
 impl Machine {
     /// Something came on a stream.
@@ -63,10 +69,11 @@ impl Machine {
     /// ERROR on a stream that stood.
     fn error(&mut self, now: Mono, attempt: u64, message: String, out: &mut Out) {
         let State::Subscribed(subscription) = &self.state else { return };
-        // A late request of our own search, to the same leader by another name.
-        let by_rival = subscription.rivals
-            && means_failed_over(&message)
-            && now.since(subscription.since) < self.options.subscribe_timeout;
+        // A late request of our own search, to the same leader by another name; or an older one that
+        // was given up, and lay in the network.
+        let rivals =
+            subscription.rivals && now.since(subscription.since) < self.options.subscribe_timeout;
+        let by_rival = (rivals || now < self.strays_until) && means_failed_over(&message);
         if by_rival || means_too_slow(&message) {
             return self.closed(now, attempt, message, out);
         }
@@ -163,6 +170,7 @@ impl Machine {
             .map(|(attempt, _)| *attempt)
             .collect();
         for attempt in late {
+            self.strays_until = now + STRAYS_FOR;
             out.effect(Effect::Close { attempt });
             self.failed(now, attempt, "no answer in time", out);
         }

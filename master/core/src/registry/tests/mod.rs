@@ -1,0 +1,6 @@
+//! The registry by itself.
+
+mod any;
+mod formats;
+mod histories;
+mod rules;
