@@ -3,7 +3,8 @@
 //! Depends on no other room; everything else depends on it. Read in this order: [`ids`] and
 //! [`time`] name things ([`spans`] are how lengths of time are written), [`v1`] holds the Mesos v1 messages as they are on the wire, [`wire`] and
 //! [`json`] turn them into bytes and back, [`resources`] is the arithmetic of what is offered.
-//! [`machine`] is the shape that every core has. [`link`] is the stream between agent and master.
+//! [`machine`] is the shape that every core has. [`link`] is the stream between agent and master;
+//! with gRPC, `link_codec` is how its messages are encoded.
 //!
 //! Prost alone doesn't see that a required field is missing, so every generated field is optional
 //! here and [`wire::decode`] refuses what the contract requires: decode through it, not through

@@ -1,5 +1,6 @@
 //! Which seeds are run, and what is said of those that fail.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, Instant};
 
 use crate::clock::Time;
@@ -23,7 +24,11 @@ pub(crate) struct Run {
 /// Runs a seed.
 pub(crate) fn run(setting: Setting) -> Run {
     let mut world = World::new(setting);
-    let outcome = world.run();
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
+    let outcome = ran.unwrap_or_else(|_| {
+        // What it says was printed where it happened.
+        Err(Broken { invariant: "no core panics", how: "one did".to_owned() })
+    });
     if setting.shown && outcome.is_err() {
         world.show();
     }

@@ -5,25 +5,26 @@
 //! to whom, and when to try again.
 //!
 //! Start at [`Link`]. One stream is a [`session`], the words are in [`translate`], the waits in
-//! [`backoff`].
+//! [`backoff`], where it comes from in [`dial`].
 
 mod backoff;
+mod dial;
 mod session;
 pub(crate) mod translate;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use meros_agent_core::Input;
 use meros_agent_core::effect::ToMaster;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::host::Host;
 use crate::mailbox::Mailbox;
 use backoff::Backoff;
+pub(crate) use dial::Dialling;
 use session::{Ended, Session};
 
 /// Messages that may wait for the stream: one in flight a task, and pongs. When there are more the
@@ -66,26 +67,6 @@ pub(crate) struct Link {
     backoff: Backoff,
     dialling: Dialling,
     sessions: u64,
-}
-
-/// How a link connects, where it isn't the only one of its process.
-#[derive(Debug, Default)]
-pub(crate) struct Dialling {
-    /// The address to come from; none leaves it to the system.
-    pub(crate) source: Option<IpAddr>,
-    /// How many of those that share it may be connecting at once.
-    pub(crate) turns: Option<Arc<Semaphore>>,
-}
-
-impl Dialling {
-    async fn open(&self, master: &str, number: u64) -> Result<Session, String> {
-        let _turn = match &self.turns {
-            // It is never closed; without a turn the link would merely not wait.
-            Some(turns) => turns.acquire().await.ok(),
-            None => None,
-        };
-        Session::open(master, number, self.source).await
-    }
 }
 
 impl Link {
@@ -133,9 +114,14 @@ impl Link {
         }
     }
 
+    async fn open(&self, master: &str) -> Result<Session, String> {
+        let _turn = self.dialling.turn().await;
+        Session::open(master, self.sessions + 1, &self.dialling).await
+    }
+
     async fn talk_to(&mut self, master: &str, inbox: &Mailbox, done: &CancellationToken) -> Ended {
         let opened = tokio::select! {
-            opened = self.dialling.open(master, self.sessions + 1) => opened,
+            opened = self.open(master) => opened,
             () = done.cancelled() => return Ended::Asked,
         };
         let mut session = match opened {

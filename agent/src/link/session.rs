@@ -1,6 +1,5 @@
 //! One stream to one master, from Hello to its end.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use meros_agent_core::Input;
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 use tonic::transport::Endpoint;
 
-use super::{Order, translate};
+use super::{Dialling, Order, translate};
 use crate::host::Host;
 use crate::mailbox::Mailbox;
 
@@ -57,19 +56,18 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects, from `source` if one is given, and exchanges Hello. The error is for the log.
+    /// Connects and exchanges Hello. The error is for the log.
     pub(super) async fn open(
         master: &str,
         number: u64,
-        source: Option<IpAddr>,
+        dialling: &Dialling,
     ) -> Result<Self, String> {
         let endpoint = Endpoint::from_shared(format!("http://{master}"))
             .map_err(|error| error.to_string())?
-            .local_address(source)
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true);
         // The name look-up is not part of connect_timeout.
-        let channel = match timeout(HELLO_WITHIN, endpoint.connect()).await {
+        let channel = match timeout(HELLO_WITHIN, dialling.connect(endpoint)).await {
             Ok(connected) => connected.map_err(|error| causes(&error))?,
             Err(_) => return Err(format!("no connection within {HELLO_WITHIN:?}")),
         };

@@ -98,6 +98,11 @@ impl Master {
         {
             return Some(format!("{id}: {link:?} leads elsewhere"));
         }
+        if agent.is_shown_wrongly(self.registry.state()) {
+            return Some(format!(
+                "{id} has changed since it was shown, and would be shown as before"
+            ));
+        }
         if agent.link.is_none() && !agent.offers.is_empty() {
             return Some(format!("{id} is not connected and has offers"));
         }

@@ -105,7 +105,7 @@ impl TaskList {
 }
 
 /// One registered agent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AgentView {
     /// Its id.
     pub id: AgentId,
@@ -248,7 +248,9 @@ impl Master {
         let agents = self.agents.views(self.registry.state());
         let frameworks = self.frameworks.by_id.values();
         let registry = self.registry.state();
-        let awaited = registry.admitted().iter().filter(|(id, _)| self.awaits(id));
+        // Mostly all are there, and then nobody is to be looked for.
+        let admitted = self.awaits_agents().then(|| registry.admitted());
+        let awaited = admitted.into_iter().flatten().filter(|(id, _)| self.awaits(id));
         let unreachable = registry.unreachable();
         Snapshot {
             master: self.config.master_id.clone(),

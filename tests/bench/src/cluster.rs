@@ -15,7 +15,9 @@ use tokio::time::{Instant, sleep};
 use crate::role::Role;
 
 /// How long roles may take to come up.
-const UP_WITHIN: Duration = Duration::from_secs(60);
+const UP_WITHIN: Duration = Duration::from_secs(120);
+/// How often they are looked at meanwhile: with thousands of agents a look costs something.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What clusters are made of, and where.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ impl Cluster {
             if Instant::now() > deadline {
                 bail!("waited in vain until {what}");
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(AGAIN).await;
         }
         Ok(())
     }

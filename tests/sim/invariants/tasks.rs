@@ -14,6 +14,7 @@ use meros_proto::v1::TaskState;
 use super::Breach;
 use crate::clock::Time;
 
+const DROPPED: &str = "what was dropped doesn't run";
 /// A rule that is also checked elsewhere.
 const TWO_ENDS: &str = "no task is in two terminal states";
 
@@ -32,6 +33,8 @@ struct Task {
     told: Option<TaskState>,
     /// The master said that it is out of reach, or doesn't exist.
     given_up: bool,
+    /// The master said that it was never started.
+    dropped: bool,
 }
 
 /// An update on an agent's disk that its framework has not heard.
@@ -82,7 +85,9 @@ impl TaskWatch {
         let twice = before.map(|(other, was)| {
             format!("{key} was started on host {other} as {was}, and on host {host} as {container}")
         });
-        twice.or_else(|| self.beside_another(key))
+        let dropped = self.tasks.get(key).is_some_and(|task| task.dropped);
+        let dropped = dropped.then(|| format!("{key} is started, which the master calls dropped"));
+        twice.or(dropped).or_else(|| self.beside_another(key))
     }
 
     /// Whether the instance of a task has another one that runs, and that was not given up.
@@ -164,6 +169,14 @@ impl TaskWatch {
         self.stopping.insert(key.clone());
     }
 
+    /// The task of a container, if a kill of it would be forgotten with the agent.
+    pub(crate) fn is_killed_unrecorded(&self, container: &ContainerId) -> Option<&TaskKey> {
+        let key = self.containers.get(container)?;
+        let has_ended = self.tasks.get(key).is_some_and(|task| task.end.is_some());
+        let nobody_asks = self.removed.contains(&key.framework) || self.forgotten.contains(key);
+        (!has_ended && !nobody_asks && !self.stopping.contains(key)).then_some(key)
+    }
+
     /// Whether an agent has it on record that a task is to end.
     pub(crate) fn is_stopping(&self, key: &TaskKey) -> bool {
         self.stopping.contains(key)
@@ -205,10 +218,13 @@ impl TaskWatch {
         let key = TaskKey { framework: framework.clone(), task: task.clone() };
         let Some(uuid) = status.uuid.as_deref().filter(|uuid| !uuid.is_empty()) else {
             let live = [TaskState::TaskStaging, TaskState::TaskStarting, TaskState::TaskRunning];
-            if !live.contains(&status.state()) {
-                self.tasks.entry(key).or_default().given_up = true;
-            }
-            return None;
+            let task_id = task.clone();
+            let task = self.tasks.entry(key).or_default();
+            task.given_up |= !live.contains(&status.state());
+            task.dropped |= status.state() == TaskState::TaskDropped;
+            let runs = task.began.is_some() && !task.over;
+            let how = || format!("the master calls {} dropped, and it runs", task_id);
+            return (task.dropped && runs).then(|| (DROPPED, how()));
         };
         let uuid: [u8; 16] = uuid.try_into().ok()?;
         self.owed.remove(&uuid);

@@ -330,7 +330,12 @@ impl AgentProcess {
                 }
             }
             Effect::Launch(launch) => self.launch(kernel, &launch),
-            Effect::Kill { container, grace } => self.launcher.kill(kernel, &container, grace),
+            Effect::Kill { container, grace } => {
+                if let Some(key) = kernel.truth.tasks.is_killed_unrecorded(&container) {
+                    kernel.breaks(RULE, format!("{key} is killed, which is not on record"));
+                }
+                self.launcher.kill(kernel, &container, grace);
+            }
             Effect::Check(probe) => {
                 let wait = kernel.micros(500..400_000);
                 kernel.after(wait, self.node, Timer::Probed(probe.id.number));

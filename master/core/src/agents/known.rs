@@ -73,6 +73,12 @@ impl Agent {
             view: None,
         }
     }
+
+    /// Whether it was shown otherwise than it is now, and would be again.
+    pub(crate) fn is_shown_wrongly(&self, registry: &State) -> bool {
+        let activity = registry.activity(&self.id).unwrap_or_default();
+        self.view.as_ref().is_some_and(|view| **view != view_of(self, activity))
+    }
 }
 
 impl Agents {
@@ -89,7 +95,7 @@ impl Agents {
         self.all.get(index)
     }
 
-    /// For changes of anything but pings.
+    /// For changes of anything but pings, of what the registry says of it too.
     pub(crate) fn get_mut(&mut self, index: AgentIx) -> Option<&mut Agent> {
         let agent = self.all.get_mut(index)?;
         agent.view = None;
@@ -111,11 +117,11 @@ impl Agents {
         let mut views = Vec::with_capacity(self.by_id.len());
         for index in self.by_id.values() {
             let Some(agent) = self.all.get_mut(*index) else { continue };
-            let activity = registry.activity(&agent.id).unwrap_or_default();
-            let view = match &agent.view {
-                Some(view) if view.activity == activity => Arc::clone(view),
-                _ => Arc::clone(agent.view.insert(Arc::new(view_of(agent, activity)))),
-            };
+            let view = agent.view.take().unwrap_or_else(|| {
+                let activity = registry.activity(&agent.id).unwrap_or_default();
+                Arc::new(view_of(agent, activity))
+            });
+            agent.view = Some(Arc::clone(&view));
             views.push(view);
         }
         views

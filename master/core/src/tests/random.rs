@@ -126,6 +126,10 @@ impl History {
             84..86 => self.call(SchedulerCall::Suppress { roles: Vec::new() }),
             86 => self.teardown(),
             89 => self.kill_master(),
+            90..92 => {
+                self.cluster.view();
+                Seen::default()
+            }
             87..89 => self.call(SchedulerCall::Reconcile { tasks: Vec::new() }),
             _ => {
                 let pause = Duration::from_millis(self.rng.random_range(0..3_000));
