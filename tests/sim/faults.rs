@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kernel::SYNC_MAX;
+use crate::kernel::{Kernel, SYNC_MAX};
 use crate::network::Node;
 use crate::processes::master::MASTER;
 use crate::schedule::{Event, Story};
@@ -22,6 +22,7 @@ enum Fault {
     KillInTheMiddle,
     Pause,
     Cut,
+    CutOne,
     BlockOneWay,
     BlockBothWays,
     SlowNetwork,
@@ -41,6 +42,7 @@ const ALL: &[(Fault, &str, u32)] = &[
     (Fault::KillInTheMiddle, "fault: killed between two effects, soon", 5),
     (Fault::Pause, "fault: process paused", 4),
     (Fault::Cut, "fault: link cut", 6),
+    (Fault::CutOne, "fault: one connection cut", 5),
     (Fault::BlockOneWay, "fault: one way blocked", 4),
     (Fault::BlockBothWays, "fault: both ways blocked", 4),
     (Fault::SlowNetwork, "fault: messages slow", 2),
@@ -136,9 +138,11 @@ impl World {
                 self.kernel.standing(node).dies_after = Some(after);
             }
             Fault::Pause => self.pause(),
-            Fault::Cut => {
+            Fault::Cut | Fault::CutOne => {
                 let node = self.some_other();
-                let cut = self.kernel.network.cut(&mut self.kernel.schedule, node, MASTER);
+                let just_one = fault == Fault::CutOne;
+                let Kernel { network, schedule, .. } = &mut self.kernel;
+                let cut = network.cut(schedule, node, MASTER, just_one);
                 if cut > 0 {
                     self.kernel.counts.add("connections were cut");
                 }

@@ -246,11 +246,22 @@ impl Network {
             .collect()
     }
 
-    /// Breaks all connections between two processes.
-    pub(crate) fn cut(&mut self, schedule: &mut Schedule, one: Node, other: Node) -> usize {
+    /// Breaks all connections between two processes; or `just_one` of them, as a device on the way
+    /// may do that forgets it.
+    pub(crate) fn cut(
+        &mut self,
+        schedule: &mut Schedule,
+        one: Node,
+        other: Node,
+        just_one: bool,
+    ) -> usize {
         let between = |conn: &Conn| conn.ends == [one, other] || conn.ends == [other, one];
-        let ids: Vec<ConnId> =
+        let mut ids: Vec<ConnId> =
             self.conns.iter().filter(|(_, c)| between(c) && !c.dead).map(|(id, _)| *id).collect();
+        if just_one && !ids.is_empty() {
+            let chosen = self.chance.random_range(0..ids.len());
+            ids = vec![ids[chosen]];
+        }
         for id in &ids {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             conn.dead = true;

@@ -136,7 +136,7 @@ impl Core for Master {
             Input::AgentUpdate { link, framework, status, latest_state } => {
                 self.update(now, link, &framework, *status, latest_state, out);
             }
-            Input::AgentPong { link, sequence } => self.pong(link, sequence, out),
+            Input::AgentPong { link, sequence } => self.pong(now, link, sequence, out),
             Input::AgentUnregister { link, reason } => self.unregister(now, link, reason, out),
             Input::AgentExecutorMessage { link, framework, executor, data } => {
                 self.executor_message(link, &framework, executor, data, out);

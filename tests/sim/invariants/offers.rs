@@ -11,28 +11,40 @@ use meros_proto::time::Mono;
 
 /// The least time between two offers of what a framework left over.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// So many offers may come in that time, when nothing new is there to offer.
-const OFFERS_MAX: usize = 2;
+/// So often what was refused within that time may come again: offered twice, that is.
+const AGAIN_MAX: usize = 1;
+
+/// An agent and whom it is offered to.
+type Pair = (AgentId, FrameworkId);
+
+/// What a framework has refused of an agent, since there was something new.
+#[derive(Debug, Default)]
+struct Refused {
+    refusals: Vec<(Mono, Resources)>,
+    offered_again: Vec<Mono>,
+}
 
 /// Watches one run of the master.
+///
+/// Only what is no more than one refusal counts as the same: crumbs that were refused one by one
+/// make more than each of them (Mesos, MESOS-9616).
 #[derive(Debug, Default)]
 pub(crate) struct OfferWatch {
-    /// Offers since there was something new, by agent and framework.
-    recent: BTreeMap<(AgentId, FrameworkId), Vec<(Mono, Resources)>>,
-    of_offer: BTreeMap<OfferId, (AgentId, FrameworkId)>,
+    refused: BTreeMap<Pair, Refused>,
+    offers: BTreeMap<OfferId, (Pair, Resources)>,
     of_link: BTreeMap<LinkRef, AgentId>,
 }
 
 impl OfferWatch {
     /// The master is told something: is there more to offer than before?
-    pub(crate) fn master_hears(&mut self, _: Mono, input: &Input) {
+    pub(crate) fn master_hears(&mut self, now: Mono, input: &Input) {
         match input {
             Input::Subscribe(subscribe) => {
                 if let Some(id) = &subscribe.framework_id {
-                    self.recent.retain(|(_, framework), _| framework != id);
+                    self.refused.retain(|(_, framework), _| framework != id);
                 }
             }
-            Input::Call(call) => self.called(&call.framework, &call.call),
+            Input::Call(call) => self.called(now, &call.framework, &call.call),
             Input::AgentRegister(register) => {
                 if let Some(agent) = &register.agent_id {
                     self.of_link.insert(register.link, agent.clone());
@@ -43,31 +55,38 @@ impl OfferWatch {
                 match self.of_link.get(link).cloned() {
                     Some(agent) => self.more_on(&agent),
                     // An agent's first link, before its id was known here.
-                    None => self.recent.clear(),
+                    None => self.refused.clear(),
                 }
             }
             // Whole frameworks and agents go: anything may be free now.
-            Input::StreamClosed { .. } | Input::OperatorTeardown { .. } => self.recent.clear(),
+            Input::StreamClosed { .. } | Input::OperatorTeardown { .. } => self.refused.clear(),
             _ => {}
         }
     }
 
     fn more_on(&mut self, agent: &AgentId) {
-        self.recent.retain(|(on, _), _| on != agent);
+        self.refused.retain(|(on, _), _| on != agent);
     }
 
-    fn called(&mut self, by: &FrameworkId, call: &SchedulerCall) {
+    fn called(&mut self, now: Mono, by: &FrameworkId, call: &SchedulerCall) {
         match call {
-            SchedulerCall::Accept { offers, .. } | SchedulerCall::Decline { offers, .. } => {
+            SchedulerCall::Decline { offers, .. } => {
                 for offer in offers {
+                    let Some((pair, resources)) = self.offers.remove(offer) else { continue };
                     // To the others it is new.
-                    if let Some((agent, _)) = self.of_offer.remove(offer) {
-                        self.recent.retain(|(on, to), _| *on != agent || to == by);
+                    self.refused.retain(|(on, to), _| *on != pair.0 || to == by);
+                    self.refused.entry(pair).or_default().refusals.push((now, resources));
+                }
+            }
+            SchedulerCall::Accept { offers, .. } => {
+                for offer in offers {
+                    if let Some((pair, _)) = self.offers.remove(offer) {
+                        self.refused.retain(|(on, to), _| *on != pair.0 || to == by);
                     }
                 }
             }
-            SchedulerCall::Revive { .. } => self.recent.retain(|(_, to), _| to != by),
-            SchedulerCall::Teardown | SchedulerCall::Suppress { .. } => self.recent.clear(),
+            SchedulerCall::Revive { .. } => self.refused.retain(|(_, to), _| to != by),
+            SchedulerCall::Teardown | SchedulerCall::Suppress { .. } => self.refused.clear(),
             _ => {}
         }
     }
@@ -76,27 +95,28 @@ impl OfferWatch {
     pub(crate) fn master_tells(&mut self, now: Mono, event: &SchedulerEvent) -> Option<String> {
         match event {
             SchedulerEvent::Offers(offers) => offers.iter().find_map(|offer| {
-                let key = (offer.agent.clone(), offer.framework.clone());
-                self.of_offer.insert(offer.id.clone(), key.clone());
-                let earlier = self.recent.entry(key).or_default();
-                earlier.retain(|(time, _)| now.since(*time) < INTERVAL);
-                // Crumbs that were refused one by one make more than each of them.
-                let same = |(_, before): &&(Mono, Resources)| before.contains(&offer.resources);
-                let times = 1 + earlier.iter().filter(same).count();
-                earlier.push((now, offer.resources.clone()));
-                (times > OFFERS_MAX).then(|| {
-                    format!("{} was offered to {}: {earlier:?}", offer.agent, offer.framework)
+                let pair = (offer.agent.clone(), offer.framework.clone());
+                self.offers.insert(offer.id.clone(), (pair.clone(), offer.resources.clone()));
+                let refused = self.refused.get_mut(&pair)?;
+                refused.refusals.retain(|(at, _)| now.since(*at) < INTERVAL);
+                refused.offered_again.retain(|at| now.since(*at) < INTERVAL);
+                let covers = |(_, one): &(Mono, Resources)| one.contains(&offer.resources);
+                if refused.refusals.iter().any(covers) {
+                    refused.offered_again.push(now);
+                }
+                (refused.offered_again.len() > AGAIN_MAX).then(|| {
+                    format!("{} to {} in spite of {refused:?}", offer.agent, offer.framework)
                 })
             }),
             SchedulerEvent::Rescind(offer) => {
-                if let Some((agent, _)) = self.of_offer.remove(offer) {
+                if let Some(((agent, _), _)) = self.offers.remove(offer) {
                     self.more_on(&agent);
                 }
                 None
             }
             // A task that the master itself ends frees what it held.
             SchedulerEvent::Update(_) | SchedulerEvent::Failure { .. } => {
-                self.recent.clear();
+                self.refused.clear();
                 None
             }
             _ => None,

@@ -15,10 +15,13 @@ use meros_sdk::driver::{Event, launch_operation};
 use rand::RngExt;
 
 use super::driver::Driver;
+use crate::clock::Time;
 use crate::kernel::Kernel;
 use crate::network::{Arrival, Node};
 use crate::schedule::Timer;
 
+/// How long it waits for tasks that can't be reached.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 /// How often it looks after its tasks.
 const TICK: Duration = Duration::from_secs(20);
 
@@ -47,6 +50,8 @@ pub(crate) struct BatchProcess {
     started: u64,
     live: BTreeMap<TaskId, Option<AgentId>>,
     killed: BTreeSet<TaskId>,
+    /// Since when nobody can reach them.
+    unreachable: BTreeMap<TaskId, Time>,
     /// It starts nothing more.
     pub(crate) winding_down: bool,
     suppressed: bool,
@@ -62,6 +67,7 @@ impl BatchProcess {
             started: 0,
             live: BTreeMap::new(),
             killed: BTreeSet::new(),
+            unreachable: BTreeMap::new(),
             winding_down: false,
             suppressed: false,
         }
@@ -70,6 +76,7 @@ impl BatchProcess {
     pub(crate) fn start(&mut self, kernel: &mut Kernel) {
         self.live.clear();
         self.killed.clear();
+        self.unreachable.clear();
         let info = self.info();
         self.driver = Some(Driver::start(kernel, self.node, info));
         kernel.after(TICK, self.node, Timer::Tick);
@@ -132,6 +139,7 @@ impl BatchProcess {
 
     fn tick(&mut self, kernel: &mut Kernel) {
         kernel.after(TICK, self.node, Timer::Tick);
+        self.give_up_unreachable(kernel.now());
         let tasks = self.live.iter().map(|(task, agent)| (task.clone(), agent.clone())).collect();
         self.reconcile(kernel, tasks);
         // A kill may have been lost.
@@ -143,6 +151,22 @@ impl BatchProcess {
         if self.suppressed && !self.winding_down && self.live.len() < self.habits.width {
             self.suppressed = false;
             self.send(kernel, call::Type::Revive, Call::default());
+        }
+    }
+
+    /// An agent that left for good without being heard is unreachable for ever.
+    fn give_up_unreachable(&mut self, now: Time) {
+        let over = |since: &Time| now.since(*since) > GIVE_UP_AFTER;
+        let given_up: Vec<TaskId> = self
+            .unreachable
+            .iter()
+            .filter(|(_, since)| over(since))
+            .map(|(task, _)| task.clone())
+            .collect();
+        for task in given_up {
+            self.unreachable.remove(&task);
+            self.live.remove(&task);
+            self.killed.remove(&task);
         }
     }
 
@@ -309,10 +333,15 @@ impl BatchProcess {
         }
         let agent = status.agent_id.as_ref().and_then(|id| AgentId::try_from(id).ok());
         let state = status.state();
+        if state == v1::TaskState::TaskUnreachable {
+            self.unreachable.entry(task.clone()).or_insert(kernel.now());
+        } else {
+            self.unreachable.remove(&task);
+        }
         if is_terminal(state) || matches!(state, v1::TaskState::TaskUnknown) {
             self.live.remove(&task);
             self.killed.remove(&task);
-        } else {
+        } else if self.live.contains_key(&task) || state != v1::TaskState::TaskUnreachable {
             self.live.insert(task.clone(), agent);
         }
         if let Some(uuid) = status.uuid.clone().filter(|uuid| !uuid.is_empty()) {

@@ -31,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) used: Resources,
     pub(crate) offered: Resources,
     pub(crate) pings: Pings,
+    /// Tasks that it did not report when it registered, until it has answered on its link.
+    pub(crate) doubtful: BTreeSet<(FrameworkIx, TaskId)>,
     /// How it was shown last, if nothing that is shown changed since.
     view: Option<Arc<AgentView>>,
 }
@@ -70,6 +72,7 @@ impl Agent {
             used: Resources::new(),
             offered: Resources::new(),
             pings: Pings::default(),
+            doubtful: BTreeSet::new(),
             view: None,
         }
     }
@@ -168,6 +171,7 @@ impl Agents {
     pub(crate) fn set_link(&mut self, index: AgentIx, link: Option<LinkRef>) -> Option<LinkRef> {
         let agent = self.get_mut(index)?;
         let before = std::mem::replace(&mut agent.link, link);
+        agent.doubtful.clear();
         if let Some(before) = before {
             self.by_link.remove(&before);
         }

@@ -234,7 +234,22 @@ impl Master {
                 false => self.take_in_task(now, arrival, index, report, out),
             }
         }
-        for (index, task) in missing {
+        if missing.is_empty() {
+            return;
+        }
+        if let Some(agent) = self.agents.get_mut(arrival.index) {
+            agent.doubtful = missing;
+        }
+        self.ping(now, arrival.index, out);
+    }
+
+    /// The agent answered on the link over which it registered: it means what it said there.
+    ///
+    /// A registration alone doesn't prove that. It may have been given up long ago, by this life of
+    /// the agent or an earlier one, and have lain in the network until now.
+    pub(crate) fn confirm_registration(&mut self, now: Now, agent: AgentIx, out: &mut Out) {
+        let Some(agent) = self.agents.get_mut(agent) else { return };
+        for (index, task) in std::mem::take(&mut agent.doubtful) {
             self.task_is_missing(now, index, &task, out);
         }
     }

@@ -68,7 +68,7 @@ impl Master {
     }
 
     /// An agent answered a ping. An answer to an earlier one is late, but a sign of life too.
-    pub(crate) fn pong(&mut self, link: LinkRef, sequence: u64, out: &mut Out) {
+    pub(crate) fn pong(&mut self, now: Now, link: LinkRef, sequence: u64, out: &mut Out) {
         let Some((index, _)) = self.agents.on_link(link) else {
             return self.drop_agent_message(link, "Pong", "its link is not registered", out);
         };
@@ -76,6 +76,7 @@ impl Master {
             pings.missed = 0;
             pings.unanswered = sequence < pings.sequence;
         }
+        self.confirm_registration(now, index, out);
     }
 
     /// An agent leaves for good.

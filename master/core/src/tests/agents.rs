@@ -155,14 +155,33 @@ fn a_task_that_the_agent_lost_is_told_as_dropped() {
     {
         let mut cluster = Cluster::new();
         let (_, agent) = cluster.running(spec);
-        let (_, seen) =
+        let (back, seen) =
             cluster.register(Some(&agent.id), agent_spec(TOTAL), Vec::new(), Vec::new());
+        // It may be an old message: the agent is to answer on that link first.
+        assert!(seen.statuses().is_empty(), "{seen:?}");
+        let seen = cluster.input(Input::AgentPong { link: back.link, sequence: 1 });
         let made = seen.made();
         assert_eq!((made.state, made.reason), (state, Some(Reason::Reconciliation)));
         let view = cluster.view();
         assert!(view.frameworks[0].tasks.is_empty());
         assert_eq!(view.frameworks[0].completed_tasks.len(), 1);
     }
+}
+
+#[test]
+fn an_old_registration_that_comes_late_drops_no_task() {
+    let mut cluster = Cluster::new();
+    let (scheduler, agent) = cluster.running(aware());
+    // Sent before the task was launched, over a link that the agent gave up since.
+    let (old, _) = cluster.register(Some(&agent.id), agent_spec(TOTAL), Vec::new(), Vec::new());
+    let seen = cluster.input(Input::AgentLinkClosed { link: old.link });
+    assert!(seen.statuses().is_empty(), "{seen:?}");
+    let task = still_there(&scheduler, TaskState::TaskRunning);
+    let (back, seen) = cluster.register(Some(&agent.id), agent_spec(TOTAL), vec![task], Vec::new());
+    assert!(seen.statuses().is_empty(), "{seen:?}");
+    let seen = cluster.input(Input::AgentPong { link: back.link, sequence: 1 });
+    assert!(seen.statuses().is_empty(), "{seen:?}");
+    assert_eq!(cluster.view().frameworks[0].tasks.len(), 1);
 }
 
 #[test]
